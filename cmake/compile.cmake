@@ -1,0 +1,24 @@
+# How Kedge's own targets are compiled. Nothing here reaches a consumer except C++20.
+set(CMAKE_EXPORT_COMPILE_COMMANDS ON)
+if(PROJECT_IS_TOP_LEVEL)
+  set(CMAKE_RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/bin)
+  find_program(KEDGE_CCACHE ccache)
+  if(KEDGE_CCACHE AND NOT CMAKE_CXX_COMPILER_LAUNCHER)
+    set(CMAKE_CXX_COMPILER_LAUNCHER ${KEDGE_CCACHE})
+  endif()
+endif()
+
+add_library(kedge_compile INTERFACE)
+target_compile_features(kedge_compile INTERFACE cxx_std_20)
+# -ffp-contract=off: the compiler may not fuse multiply and add on its own, not even through
+# intrinsics, or bytes would change with its version (docs/exactness.md).
+target_compile_options(kedge_compile INTERFACE -ffp-contract=off -fvisibility=hidden
+  -fvisibility-inlines-hidden -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+if(KEDGE_WARNINGS_AS_ERRORS)
+  target_compile_options(kedge_compile INTERFACE -Werror)
+endif()
+if(KEDGE_SANITIZE)
+  target_compile_options(kedge_compile INTERFACE -fsanitize=${KEDGE_SANITIZE} -fno-omit-frame-pointer
+    -fno-sanitize-recover=all)
+  target_link_options(kedge_compile INTERFACE -fsanitize=${KEDGE_SANITIZE})
+endif()

@@ -1,0 +1,87 @@
+# kedge_add_op(NAME): the one line that wires an operator. By its stem alone it finds
+#   include/kedge/op/NAME.hpp              the policy: arguments, checks, cost
+#   include/kedge/kernel/ref/NAME.hpp      the definition of correct, in double
+#   include/kedge/kernel/cpu/NAME.hpp      host wrapper: how the work is cut into phases
+#   include/kedge/kernel/cpu/NAME-inl.hpp  the micro-kernel, compiled once per ISA
+#   tests/cases/NAME.hpp                   cases that tests, `kedge op` and benches share
+# and with SHADER also shaders/NAME.comp, abi/NAME.h and kernel/vulkan/NAME.hpp.
+# The operator appears in the generated lists that the registry, the parity tests, `kedge op` and the
+# benches include; no other list is edited.
+
+if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
+  set(KEDGE_ISAS scalar avx2 avx512)
+  set(KEDGE_ISA_FLAGS_scalar "")
+  set(KEDGE_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c)
+  set(KEDGE_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma
+    -mf16c -mprefer-vector-width=512)
+else()
+  set(KEDGE_ISAS scalar)
+endif()
+
+define_property(GLOBAL PROPERTY KEDGE_OPS BRIEF_DOCS "Operators in order of kedge_add_op" FULL_DOCS "-")
+define_property(GLOBAL PROPERTY KEDGE_SHADER_OPS BRIEF_DOCS "Operators that have a shader" FULL_DOCS "-")
+
+function(kedge_add_op name)
+  cmake_parse_arguments(arg "SHADER" "" "" ${ARGN})
+  set_property(GLOBAL APPEND PROPERTY KEDGE_OPS ${name})
+  if(arg_SHADER)
+    set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_OPS ${name})
+  endif()
+  foreach(isa IN LISTS KEDGE_ISAS)
+    set(unit ${CMAKE_BINARY_DIR}/isa/${name}_${isa}.cpp)
+    file(CONFIGURE OUTPUT ${unit} CONTENT
+      "#define KEDGE_ISA ${isa}\n#define KEDGE_ISA_IS_${isa} 1\n#include \"kedge/kernel/cpu/${name}-inl.hpp\"\n")
+    add_library(kedge_isa_${name}_${isa} OBJECT ${unit})
+    target_include_directories(kedge_isa_${name}_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/include)
+    target_link_libraries(kedge_isa_${name}_${isa} PRIVATE kedge_compile)
+    target_compile_options(kedge_isa_${name}_${isa} PRIVATE ${KEDGE_ISA_FLAGS_${isa}})
+    set_target_properties(kedge_isa_${name}_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_sources(kedge PRIVATE $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
+    set_property(GLOBAL APPEND PROPERTY KEDGE_ISA_OBJECTS $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
+  endforeach()
+endfunction()
+
+# Writes generated/kedge/ops.inc (KEDGE_OP(rms_norm, RmsNorm) per line) and ops_includes.inc.
+function(kedge_finish_ops)
+  get_property(ops GLOBAL PROPERTY KEDGE_OPS)
+  foreach(kind op kernel/ref kernel/cpu)
+    set(includes "")
+    foreach(name IN LISTS ops)
+      string(APPEND includes "#include \"kedge/${kind}/${name}.hpp\"\n")
+    endforeach()
+    string(REPLACE "/" "_" file ${kind})
+    file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/${file}_includes.inc CONTENT "${includes}" @ONLY)
+  endforeach()
+  set(cases "")
+  set(list "")
+  foreach(name IN LISTS ops)
+    kedge_camel_case(${name} camel)
+    string(APPEND list "KEDGE_OP(${name}, ${camel})\n")
+    string(APPEND cases "#include \"cases/${name}.hpp\"\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/ops.inc CONTENT "${list}" @ONLY)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/cases_includes.inc CONTENT "${cases}" @ONLY)
+
+  get_property(shader_ops GLOBAL PROPERTY KEDGE_SHADER_OPS)
+  set(list "")
+  set(includes "")
+  foreach(name IN LISTS shader_ops)
+    kedge_camel_case(${name} camel)
+    string(APPEND list "KEDGE_OP(${name}, ${camel})\n")
+    string(APPEND includes "#include \"kedge/kernel/vulkan/${name}.hpp\"\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/shader_ops.inc CONTENT "${list}" @ONLY)
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/kernel_vulkan_includes.inc CONTENT "${includes}" @ONLY)
+endfunction()
+
+function(kedge_camel_case name result)
+  string(REPLACE "_" ";" words ${name})
+  set(camel "")
+  foreach(word IN LISTS words)
+    string(SUBSTRING ${word} 0 1 first)
+    string(SUBSTRING ${word} 1 -1 rest)
+    string(TOUPPER ${first} first)
+    string(APPEND camel ${first}${rest})
+  endforeach()
+  set(${result} ${camel} PARENT_SCOPE)
+endfunction()
