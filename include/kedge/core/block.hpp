@@ -27,8 +27,8 @@ struct BlockQ4_1 {
   std::uint16_t d, m;
   std::uint8_t q[16];
 };
-// 256 values: x = d * scale[i/16] * (q - 32). Low four bits in `low`, upper two in `high`; each half
-// of 128 values takes 64 bytes of `low` and 32 of `high`.
+// 256 values: x = d * scale[i/16] * (q - 32). Low four bits in `low`, upper two in `high`; each
+// half of 128 values takes 64 bytes of `low` and 32 of `high`.
 struct BlockQ6_K {
   std::uint8_t low[128];
   std::uint8_t high[64];
@@ -41,9 +41,9 @@ struct BlockQ6_K {
 struct alignas(64) BlockQ8Act {
   std::int8_t q[32];
   float d;
-  float d_sum;              // d * sum(q): q4_1's minimum
-  std::int32_t neg8_sum;    // -8 * sum(q): q4_0's offset
-  std::int32_t neg128_sum;  // -128 * sum(q): q8_0 stored unsigned
+  float d_sum;                // d * sum(q): q4_1's minimum
+  std::int32_t neg8_sum;      // -8 * sum(q): q4_0's offset
+  std::int32_t neg128_sum;    // -128 * sum(q): q8_0 stored unsigned
   std::int32_t neg32_sum[2];  // -32 * sum over each 16: q6_k's offset, one per sub-scale
   std::int32_t unused[2];
 };
@@ -73,9 +73,15 @@ inline void decode_row(Element element, const std::byte* row, std::int64_t width
   for (std::int64_t i = 0; i < width; ++i) {
     const auto k = static_cast<unsigned>(i % 32);
     switch (element) {
-      case Element::f32: out[i] = block.operator()<float>(i); break;
-      case Element::f16: out[i] = f16_to_f32(block.operator()<std::uint16_t>(i)); break;
-      case Element::bf16: out[i] = bf16_to_f32(block.operator()<std::uint16_t>(i)); break;
+      case Element::f32:
+        out[i] = block.operator()<float>(i);
+        break;
+      case Element::f16:
+        out[i] = f16_to_f32(block.operator()<std::uint16_t>(i));
+        break;
+      case Element::bf16:
+        out[i] = bf16_to_f32(block.operator()<std::uint16_t>(i));
+        break;
       case Element::q8_0: {
         const auto b = block.operator()<BlockQ8_0>(i / 32);
         out[i] = f16_to_f32(b.d) * static_cast<float>(b.q[k]);
@@ -105,7 +111,9 @@ inline void decode_row(Element element, const std::byte* row, std::int64_t width
         out[i] = b.d * static_cast<float>(b.q[k]);
         break;
       }
-      default: out[i] = 0; break;
+      default:
+        out[i] = 0;
+        break;
     }
   }
 }

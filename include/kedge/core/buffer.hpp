@@ -22,10 +22,10 @@ struct Allocator {
 
 constexpr Allocator default_allocator() noexcept {
   return {[](void*, std::size_t size, std::size_t alignment) noexcept -> void* {
-            return ::operator new(size, std::align_val_t{alignment}, std::nothrow);
+            return ::operator new (size, std::align_val_t{alignment}, std::nothrow);
           },
           [](void*, void* memory, std::size_t, std::size_t alignment) noexcept {
-            ::operator delete(memory, std::align_val_t{alignment}, std::nothrow);
+            ::operator delete (memory, std::align_val_t{alignment}, std::nothrow);
           },
           nullptr};
 }
@@ -40,8 +40,8 @@ class Buffer {
     Buffer buffer;
     buffer.allocator_ = allocator;
     if (bytes == 0) return buffer;
-    buffer.data_ = static_cast<std::byte*>(
-        allocator.allocate(allocator.context, bytes, Buffer::alignment));
+    buffer.data_ =
+        static_cast<std::byte*>(allocator.allocate(allocator.context, bytes, Buffer::alignment));
     if (buffer.data_ == nullptr)
       return fail(Code::out_of_memory, purpose, "cannot allocate %zu bytes", bytes);
     buffer.size_ = bytes;

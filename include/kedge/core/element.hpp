@@ -20,8 +20,8 @@ struct ElementTraits {
 
 constexpr ElementTraits traits(Element element) noexcept {
   constexpr ElementTraits table[] = {
-      {"f32", 1, 4, true},     {"f16", 1, 2, true},     {"bf16", 1, 2, true},
-      {"q8_0", 32, 34, true},  {"q4_0", 32, 18, true},  {"q4_1", 32, 20, true},
+      {"f32", 1, 4, true},      {"f16", 1, 2, true},    {"bf16", 1, 2, true},
+      {"q8_0", 32, 34, true},   {"q4_0", 32, 18, true}, {"q4_1", 32, 20, true},
       {"q6_k", 256, 210, true}, {"i32", 1, 4, false},   {"q8_act", 32, 64, false},
   };
   return table[static_cast<unsigned>(element)];

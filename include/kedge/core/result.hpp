@@ -1,6 +1,7 @@
 // Result<T>: a value or the reason why there is none, with the spelling of C++23's std::expected.
 // Nothing in Kedge throws or aborts; every failure that a user, file, device or allocator can cause
-// travels in one of these. An Error owns no memory, so reporting "out of memory" cannot itself fail.
+// travels in one of these. An Error owns no memory, so reporting "out of memory" cannot itself
+// fail.
 #pragma once
 
 #include <cstdarg>
@@ -28,9 +29,9 @@ enum class Code : std::uint8_t {
 };
 
 constexpr const char* to_string(Code code) noexcept {
-  constexpr const char* names[] = {"invalid argument", "unsupported", "malformed", "not found",
-                                   "out of memory",    "i/o error",   "device",    "cancelled",
-                                   "busy",             "numeric"};
+  constexpr const char* names[] = {
+      "invalid argument", "unsupported", "malformed", "not found", "out of memory",
+      "i/o error",        "device",      "cancelled", "busy",      "numeric"};
   return names[static_cast<unsigned>(code)];
 }
 
@@ -149,18 +150,18 @@ using Status = Result<void>;
 }  // namespace kedge::inline KEDGE_ABI
 
 // KEDGE_CHECK(expression): returns its error from the enclosing function, if it has one.
-#define KEDGE_CHECK(...)                                                       \
-  do {                                                                         \
-    if (auto kedge_status_ = (__VA_ARGS__); !kedge_status_)                    \
-      return ::kedge::unexpected(kedge_status_.error());                       \
+#define KEDGE_CHECK(...)                                    \
+  do {                                                      \
+    if (auto kedge_status_ = (__VA_ARGS__); !kedge_status_) \
+      return ::kedge::unexpected(kedge_status_.error());    \
   } while (false)
 
 // KEDGE_TRY(auto value, expression): binds the value, or returns the error.
 #define KEDGE_TRY(declaration, ...) \
   KEDGE_TRY_AT_(KEDGE_JOIN_(kedge_result_, __COUNTER__), declaration, __VA_ARGS__)
-#define KEDGE_TRY_AT_(name, declaration, ...)                 \
-  auto name = (__VA_ARGS__);                                  \
-  if (!name) return ::kedge::unexpected(name.error());        \
+#define KEDGE_TRY_AT_(name, declaration, ...)          \
+  auto name = (__VA_ARGS__);                           \
+  if (!name) return ::kedge::unexpected(name.error()); \
   declaration = *std::move(name)
 #define KEDGE_JOIN_(a, b) KEDGE_JOIN_2_(a, b)
 #define KEDGE_JOIN_2_(a, b) a##b

@@ -17,7 +17,19 @@ struct GgufArray;
 // Every metadata type of the format. Integers are widened to 64 bits, `type` keeps the original.
 struct GgufValue {
   enum class Type : std::uint32_t {
-    u8, i8, u16, i16, u32, i32, f32, boolean, string, array, u64, i64, f64
+    u8,
+    i8,
+    u16,
+    i16,
+    u32,
+    i32,
+    f32,
+    boolean,
+    string,
+    array,
+    u64,
+    i64,
+    f64
   };
   Type type = Type::u32;
   std::variant<std::uint64_t, std::int64_t, double, bool, std::string,
@@ -41,8 +53,8 @@ struct GgufTensor {
   Element element = Element::f32;  // when supported
   std::uint8_t rank = 0;
   std::int64_t extent[4] = {1, 1, 1, 1};  // outermost first, as in Tensor (GGUF stores the reverse)
-  std::uint64_t offset = 0;        // from the start of the file
-  std::uint64_t bytes = 0;         // 0 when not supported
+  std::uint64_t offset = 0;               // from the start of the file
+  std::uint64_t bytes = 0;                // 0 when not supported
 };
 
 class KEDGE_API Gguf {
@@ -56,12 +68,12 @@ class KEDGE_API Gguf {
   }
   const std::vector<GgufTensor>& tensors() const noexcept { return tensors_; }
 
-  const GgufValue* find(std::string_view key) const noexcept;     // null when absent
-  const GgufTensor* tensor(std::string_view name) const noexcept; // null when absent
+  const GgufValue* find(std::string_view key) const noexcept;      // null when absent
+  const GgufTensor* tensor(std::string_view name) const noexcept;  // null when absent
 
   // Typed access: not_found when absent, malformed (naming key, expected and found type) otherwise.
-  Result<std::uint64_t> uint(std::string_view key) const noexcept;   // any integer type, >= 0
-  Result<double> number(std::string_view key) const noexcept;        // any integer or float type
+  Result<std::uint64_t> uint(std::string_view key) const noexcept;  // any integer type, >= 0
+  Result<double> number(std::string_view key) const noexcept;       // any integer or float type
   Result<bool> boolean(std::string_view key) const noexcept;
   Result<std::string_view> string(std::string_view key) const noexcept;
   Result<const GgufArray*> array(std::string_view key) const noexcept;

@@ -1,0 +1,56 @@
+// Cpu: an ISA and an executor that the caller made. Operators become phases
+// (Kernel<Cpu, Op>::phases(isa, args)); run() walks phases with every worker.
+#pragma once
+
+#include <span>
+
+#include "kedge/core/executor.hpp"
+#include "kedge/kernel/cpu/phase.hpp"
+#include "kedge/op/op.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+class KEDGE_API Cpu {
+ public:
+  struct Options {
+    cpu::Isa isa = cpu::Isa::best;
+    Executor* executor = nullptr;  // borrowed; null: the calling thread alone
+  };
+
+  // Code::unsupported when this processor or build lacks the ISA asked for.
+  static Result<Cpu> create(const Options& options) noexcept;
+
+  cpu::Isa isa() const noexcept { return isa_; }
+  unsigned workers() const noexcept { return executor_ == nullptr ? 1 : executor_->workers(); }
+
+  // Runs the phases in order under Kedge's floating-point modes. A phase without `barrier` may run
+  // beside the ones before it.
+  Status run(std::span<const cpu::Phase> phases, const cpu::Launch& launch) const noexcept;
+
+  // One operator at once: check, cut into phases, run. Rows are those of the arguments.
+  template <class Op>
+  Status run(const typename Op::Args& args, std::int64_t rows) const noexcept {
+    KEDGE_CHECK(Op::check(args));
+    KEDGE_TRY(cpu::PhaseList list, Kernel<Cpu, Op>::phases(isa_, args));
+    for (int i = 0; i < list.count; ++i) list.item[i].args = &args;
+    return run(std::span<const cpu::Phase>(list.item, static_cast<std::size_t>(list.count)),
+               cpu::Launch{rows, rows});
+  }
+
+ private:
+  cpu::Isa isa_ = cpu::Isa::scalar;
+  Executor* executor_ = nullptr;
+};
+
+namespace cpu {
+
+KEDGE_API bool isa_available(Isa isa) noexcept;
+KEDGE_API Isa best_isa() noexcept;
+
+inline std::size_t one_unit_per_row(const void*, const Launch& launch) noexcept {
+  return static_cast<std::size_t>(launch.rows);
+}
+
+}  // namespace cpu
+
+}  // namespace kedge::inline KEDGE_ABI

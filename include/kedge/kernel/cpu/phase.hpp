@@ -1,0 +1,61 @@
+// Phase: the border between kernels and everything else. A kernel is a function over a range of
+// independent units; how many units there are depends on the arguments and the row count only,
+// never on the number of workers, so no partition can change a byte.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+#include "kedge/core/config.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu {
+
+// What varies between two runs of one plan.
+struct Launch {
+  std::int64_t rows = 0;     // rows of this run; tensors may have room for more
+  std::int64_t outputs = 0;  // rows whose logits are wanted
+};
+
+// Computes units [begin, end). `args` is the operator's Args.
+using PhaseBody = void (*)(const void* args, const Launch& launch, std::size_t begin,
+                           std::size_t end) noexcept;
+using PhaseUnits = std::size_t (*)(const void* args, const Launch& launch) noexcept;
+
+struct Phase {
+  PhaseBody body = nullptr;
+  PhaseUnits units = nullptr;
+  const void* args = nullptr;
+  bool barrier = true;  // wait for all earlier phases first
+};
+
+// The phases of one operator, in order; a later one sees everything that an earlier one wrote.
+struct PhaseList {
+  Phase item[3];
+  int count = 0;
+};
+
+enum class Isa : std::uint8_t { scalar, avx2, avx512, best };
+
+constexpr const char* to_string(Isa isa) noexcept {
+  constexpr const char* names[] = {"scalar", "avx2", "avx512", "best"};
+  return names[static_cast<unsigned>(isa)];
+}
+
+}  // namespace kedge::inline KEDGE_ABI::cpu
+
+// One table of function pointers per operator and ISA, defined in the operator's unit of that ISA
+// under the name KEDGE_UNIT(operator).
+#define KEDGE_UNIT(name) KEDGE_UNIT_(name, KEDGE_ISA)
+#define KEDGE_UNIT_(name, isa) KEDGE_UNIT_2_(name, isa)
+#define KEDGE_UNIT_2_(name, isa) name##_##isa
+#if defined(__x86_64__)
+#define KEDGE_DECLARE_UNITS(Unit, name)                                                         \
+  extern const Unit name##_scalar, name##_avx2, name##_avx512;                                  \
+  inline const Unit& name##_unit(Isa isa) noexcept {                                            \
+    return isa == Isa::avx512 ? name##_avx512 : isa == Isa::avx2 ? name##_avx2 : name##_scalar; \
+  }
+#else
+#define KEDGE_DECLARE_UNITS(Unit, name) \
+  extern const Unit name##_scalar;      \
+  inline const Unit& name##_unit(Isa) noexcept { return name##_scalar; }
+#endif

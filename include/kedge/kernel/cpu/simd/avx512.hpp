@@ -1,0 +1,124 @@
+// 16 virtual lanes as one AVX-512 register (F, BW, VL, DQ, VNNI). Only simd.hpp includes this; the
+// meaning of every function is in scalar.hpp.
+#pragma once
+
+struct F32x16 {
+  __m512 v;
+};
+struct I32x16 {
+  __m512i v;
+};
+struct U8x64 {
+  __m512i v;
+};
+struct Mask16 {
+  __mmask16 v;
+};
+
+KEDGE_INLINE F32x16 set1(float x) { return {_mm512_set1_ps(x)}; }
+KEDGE_INLINE F32x16 load(const float* p) { return {_mm512_loadu_ps(p)}; }
+KEDGE_INLINE Mask16 first(int n) {
+  return {static_cast<__mmask16>(n >= 16 ? 0xFFFFu : n <= 0 ? 0u : (1u << n) - 1u)};
+}
+KEDGE_INLINE F32x16 load_first(const float* p, int n) {
+  return {_mm512_maskz_loadu_ps(first(n).v, p)};
+}
+KEDGE_INLINE void store(float* p, F32x16 a) { _mm512_storeu_ps(p, a.v); }
+KEDGE_INLINE void store_first(float* p, F32x16 a, int n) {
+  _mm512_mask_storeu_ps(p, first(n).v, a.v);
+}
+KEDGE_INLINE __m256i half16(const std::uint16_t* p) {
+  return _mm256_loadu_si256(reinterpret_cast<const __m256i*>(p));
+}
+KEDGE_INLINE F32x16 load_f16(const std::uint16_t* p) { return {_mm512_cvtph_ps(half16(p))}; }
+KEDGE_INLINE F32x16 load_bf16(const std::uint16_t* p) {
+  return {_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(half16(p)), 16))};
+}
+KEDGE_INLINE void store_f16(std::uint16_t* p, F32x16 a) {
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p),
+                      _mm512_cvtps_ph(a.v, _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC));
+}
+
+KEDGE_INLINE F32x16 add(F32x16 a, F32x16 b) { return {_mm512_add_ps(a.v, b.v)}; }
+KEDGE_INLINE F32x16 sub(F32x16 a, F32x16 b) { return {_mm512_sub_ps(a.v, b.v)}; }
+KEDGE_INLINE F32x16 mul(F32x16 a, F32x16 b) { return {_mm512_mul_ps(a.v, b.v)}; }
+KEDGE_INLINE F32x16 div(F32x16 a, F32x16 b) { return {_mm512_div_ps(a.v, b.v)}; }
+KEDGE_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) { return {_mm512_fmadd_ps(a.v, b.v, c.v)}; }
+KEDGE_INLINE F32x16 max(F32x16 a, F32x16 b) { return {_mm512_max_ps(a.v, b.v)}; }
+KEDGE_INLINE F32x16 min(F32x16 a, F32x16 b) { return {_mm512_min_ps(a.v, b.v)}; }
+KEDGE_INLINE F32x16 abs(F32x16 a) { return {_mm512_abs_ps(a.v)}; }
+
+KEDGE_INLINE I32x16 set1(std::int32_t x) { return {_mm512_set1_epi32(x)}; }
+KEDGE_INLINE I32x16 load(const std::int32_t* p) { return {_mm512_loadu_si512(p)}; }
+KEDGE_INLINE I32x16 load_i8(const std::int8_t* p) {
+  return {_mm512_cvtepi8_epi32(_mm_loadu_si128(reinterpret_cast<const __m128i*>(p)))};
+}
+KEDGE_INLINE void store(std::int32_t* p, I32x16 a) { _mm512_storeu_si512(p, a.v); }
+KEDGE_INLINE I32x16 add(I32x16 a, I32x16 b) { return {_mm512_add_epi32(a.v, b.v)}; }
+KEDGE_INLINE I32x16 mul(I32x16 a, I32x16 b) { return {_mm512_mullo_epi32(a.v, b.v)}; }
+KEDGE_INLINE F32x16 to_f32(I32x16 a) { return {_mm512_cvtepi32_ps(a.v)}; }
+KEDGE_INLINE I32x16 round_to_i32(F32x16 a) { return {_mm512_cvtps_epi32(a.v)}; }
+KEDGE_INLINE void store_i8(std::int8_t* p, I32x16 a) {
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm512_cvtepi32_epi8(a.v));
+}
+KEDGE_INLINE F32x16 exponent_scale(F32x16 a, I32x16 n) {
+  return {
+      _mm512_castsi512_ps(_mm512_add_epi32(_mm512_castps_si512(a.v), _mm512_slli_epi32(n.v, 23)))};
+}
+
+KEDGE_INLINE Mask16 greater(F32x16 a, F32x16 b) {
+  return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)};
+}
+KEDGE_INLINE F32x16 select(Mask16 m, F32x16 a, F32x16 b) {
+  return {_mm512_mask_blend_ps(m.v, b.v, a.v)};
+}
+KEDGE_INLINE I32x16 select(Mask16 m, I32x16 a, I32x16 b) {
+  return {_mm512_mask_blend_epi32(m.v, b.v, a.v)};
+}
+
+KEDGE_INLINE float reduce_add(F32x16 a) {
+  const __m256 x8 = _mm256_add_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 x4 = _mm_add_ps(_mm256_castps256_ps128(x8), _mm256_extractf128_ps(x8, 1));
+  const __m128 x2 = _mm_add_ps(x4, _mm_movehl_ps(x4, x4));
+  return _mm_cvtss_f32(_mm_add_ss(x2, _mm_movehdup_ps(x2)));
+}
+KEDGE_INLINE float reduce_max(F32x16 a) {
+  const __m256 x8 = _mm256_max_ps(_mm512_castps512_ps256(a.v), _mm512_extractf32x8_ps(a.v, 1));
+  const __m128 x4 = _mm_max_ps(_mm256_castps256_ps128(x8), _mm256_extractf128_ps(x8, 1));
+  const __m128 x2 = _mm_max_ps(x4, _mm_movehl_ps(x4, x4));
+  return _mm_cvtss_f32(_mm_max_ss(x2, _mm_movehdup_ps(x2)));
+}
+
+KEDGE_INLINE U8x64 load_u8(const void* p) { return {_mm512_loadu_si512(p)}; }
+KEDGE_INLINE U8x64 low_nibbles(U8x64 a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(15))}; }
+KEDGE_INLINE U8x64 high_nibbles(U8x64 a) { return low_nibbles({_mm512_srli_epi16(a.v, 4)}); }
+template <int shift>
+KEDGE_INLINE U8x64 join_high2(U8x64 low, U8x64 high) {
+  const __m512i two = _mm512_and_si512(_mm512_srli_epi16(high.v, shift), _mm512_set1_epi8(3));
+  return {_mm512_or_si512(low.v, _mm512_slli_epi16(two, 4))};
+}
+KEDGE_INLINE __m512i broadcast4(const std::int8_t* a) {
+  std::int32_t word;
+  __builtin_memcpy(&word, a, 4);
+  return _mm512_set1_epi32(word);
+}
+KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
+  return {_mm512_dpbusd_epi32(acc.v, w.v, broadcast4(a))};
+}
+// vpdpbusd wants unsigned weights: add 128 to each (flip the top bit) and begin at -128 * sum(a).
+struct SignedWeights {
+  __m512i v;
+};
+KEDGE_INLINE SignedWeights signed_weights(U8x64 w) {
+  return {_mm512_xor_si512(w.v, _mm512_set1_epi8(static_cast<char>(0x80)))};
+}
+KEDGE_INLINE I32x16 signed_start(const BlockQ8Act& a) { return set1(a.neg128_sum); }
+KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a) {
+  return {_mm512_dpbusd_epi32(acc.v, w.v, broadcast4(a))};
+}
+KEDGE_INLINE void prefetch(const void* p) {
+  _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
+}
+
+// 32 registers: 16 column accumulators, 8 of unpacked weights, the rest for one product in flight.
+constexpr int max_columns = 16;

@@ -1,0 +1,32 @@
+// exp over 16 lanes, the same bytes on every ISA. Method: Cody and Waite, "Software Manual for the
+// Elementary Functions": x = n ln2 + r, |r| <= ln2/2, e^x = 2^n e^r; e^r by its Taylor polynomial
+// of degree 7 (truncation r^8/8! < 6e-9 relative). Below -87.3 the result is 0, above 88 it is
+// e^88. A NaN stays a NaN.
+#pragma once
+
+#include "kedge/kernel/cpu/simd/simd.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
+namespace {
+
+KEDGE_INLINE F32x16 exp(F32x16 x) {
+  const F32x16 lowest = set1(-87.3f);
+  const Mask16 underflow = greater(lowest, x);
+  const F32x16 limited = min(set1(88.0f), max(lowest, x));  // a NaN is the second operand: it stays
+  const I32x16 n = round_to_i32(mul(limited, set1(1.44269504f)));
+  const F32x16 nf = to_f32(n);
+  F32x16 r = fma(nf, set1(-0.693359375f), limited);  // ln2 in two parts: the first has 9 bits,
+  r = fma(nf, set1(2.12194440e-4f), r);              // so that n times it is exact
+  F32x16 p = set1(1.0f / 5040.0f);
+  p = fma(p, r, set1(1.0f / 720.0f));
+  p = fma(p, r, set1(1.0f / 120.0f));
+  p = fma(p, r, set1(1.0f / 24.0f));
+  p = fma(p, r, set1(1.0f / 6.0f));
+  p = fma(p, r, set1(0.5f));
+  p = fma(p, r, set1(1.0f));
+  p = fma(p, r, set1(1.0f));
+  return select(underflow, zero(), exponent_scale(p, n));
+}
+
+}  // namespace
+}  // namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA
