@@ -1,0 +1,94 @@
+// Cases: one list per operator (tests/cases/<op>.hpp), used by the parity and exactness tests, by
+// `kedge op --self-test` and by `kedge bench ops`. A case makes arguments for any number of rows
+// from a seed; row r has the same contents whatever the number of rows, so results can be compared
+// across splits.
+#pragma once
+
+#include <cstdint>
+#include <cstring>
+#include <functional>
+#include <memory>
+#include <random>
+#include <string>
+#include <vector>
+
+#include "kedge/core/block.hpp"
+#include "kedge/core/tensor.hpp"
+#include "kedge/op/op.hpp"
+
+namespace kedge::cases {
+
+// Owns the memory of one case: every tensor lies between guard bands that intact() checks.
+class Workspace {
+ public:
+  explicit Workspace(std::uint64_t seed) : seed_(seed) {}
+
+  // A tensor filled with 0xFF bytes (NaN), so that a value nobody wrote is noticed.
+  template <class... Extents>
+  Tensor make(Element element, Extents... extents) {
+    Tensor t = tensor(nullptr, element, extents...);
+    t.data = allocate(t.bytes());
+    return t;
+  }
+  // Normal values times `scale`, reproducible per (seed, name of the stream, index).
+  template <class... Extents>
+  Tensor random(std::uint64_t stream, float scale, Extents... extents) {
+    Tensor t = make(Element::f32, extents...);
+    for (std::int64_t r = 0; r < t.rows();
+         ++r) {  // a generator per row: rows do not depend on count
+      std::mt19937_64 rng(seed_ * 1000003 + stream * 7919 + static_cast<std::uint64_t>(r));
+      std::normal_distribution<float> normal(0.0f, scale);
+      for (std::int64_t i = 0; i < t.width(); ++i) t.row<float>(r)[i] = normal(rng);
+    }
+    return t;
+  }
+  std::uint64_t seed() const { return seed_; }
+
+  bool intact() const {
+    for (const auto& [memory, bytes] : blocks_)
+      for (std::size_t i = 0; i < guard; ++i)
+        if (memory[i] != std::byte{0xA5} || memory[guard + bytes + i] != std::byte{0xA5})
+          return false;
+    return true;
+  }
+
+  static constexpr std::size_t guard = 256;
+
+  std::byte* allocate(std::size_t bytes) {
+    struct Aligned {
+      alignas(64) std::byte bytes[64];
+    };
+    const std::size_t total = bytes + 2 * guard;
+    std::shared_ptr<Aligned[]> memory(new Aligned[(total + 63) / 64]);
+    auto* first = reinterpret_cast<std::byte*>(memory.get());
+    std::memset(first, 0xFF, total);
+    std::memset(first, 0xA5, guard);
+    std::memset(first + guard + bytes, 0xA5, guard);
+    blocks_.push_back({first, bytes});
+    owners_.push_back(std::move(memory));
+    return first + guard;
+  }
+
+ private:
+  std::uint64_t seed_;
+  std::vector<std::pair<std::byte*, std::size_t>> blocks_;
+  std::vector<std::shared_ptr<void>> owners_;
+};
+
+template <class Op>
+struct Case {
+  std::string name;  // shape and settings, in words that sort
+  // Arguments for `rows` rows, outputs allocated. Weights are in the layout that a file has
+  // (row_major); the test packs them for a backend that wants panels.
+  std::function<typename Op::Args(Workspace&, std::int64_t rows)> make;
+  // |y - reference| <= tolerance * max|reference| of the row. 0: the bytes must be equal.
+  double tolerance = 0;
+  // Row counts worth testing beside 1..16.
+  std::vector<std::int64_t> rows = {};
+};
+
+// Specialized by tests/cases/<op>.hpp.
+template <class Op>
+std::vector<Case<Op>> cases();
+
+}  // namespace kedge::cases
