@@ -47,68 +47,68 @@ namespace {
 
 struct Walk {
   std::span<const cpu::Phase> phases;
-  const cpu::Launch& launch;
+  cpu::Launch launch;
+  os::SpinBarrier* barrier;
 };
 
-// Worker w of n takes the w-th of n equal ranges of every phase: static, so that a worker meets the
-// same weights in its cache again.
-void run_range(const cpu::Phase& phase, const cpu::Launch& launch, std::size_t part,
-               std::size_t parts) noexcept {
+// Part p of n equal ranges of a phase. Static, so that a worker meets the same weights in its cache
+// again.
+void run_part(const cpu::Phase& phase, const cpu::Launch& launch, std::size_t part,
+              std::size_t parts) noexcept {
   const std::size_t units = phase.units(phase.args, launch);
   const std::size_t begin = units * part / parts, end = units * (part + 1) / parts;
   if (begin < end) phase.body(phase.args, launch, begin, end);
 }
 
-struct GangWalk {
-  Walk walk;
-  os::SpinBarrier* barrier;
-};
-
-void gang_body(void* context, unsigned worker, unsigned workers) noexcept {
-  auto& [walk, barrier] = *static_cast<GangWalk*>(context);
+void walk_body(void* context, unsigned worker, unsigned workers) noexcept {
+  const Walk& walk = *static_cast<Walk*>(context);
   const os::ScopedFpEnv fp;
   for (const cpu::Phase& phase : walk.phases) {
-    if (phase.barrier) barrier->wait(workers);
-    run_range(phase, walk.launch, worker, workers);
+    if (phase.barrier) walk.barrier->wait(workers);
+    run_part(phase, walk.launch, worker, workers);
   }
+}
+
+struct TaskWalk {
+  const cpu::Phase& phase;
+  cpu::Launch launch;
+  std::size_t parts;
+};
+
+void task_body(void* context, std::size_t task) noexcept {
+  const TaskWalk& walk = *static_cast<TaskWalk*>(context);
+  const os::ScopedFpEnv fp;
+  run_part(walk.phase, walk.launch, task, walk.parts);
+}
+
+Status run_phases(Executor* executor, std::span<const cpu::Phase> phases,
+                  const cpu::Launch& launch) noexcept {
+  if (phases.empty() || launch.rows == 0) return {};
+  // The gang may be smaller than asked for (a nested OpenMP region, say), so the barrier learns its
+  // size from the gang itself.
+  os::SpinBarrier barrier;
+  Walk walk{phases, launch, &barrier};
+  if (executor == nullptr) {
+    walk_body(&walk, 0, 1);
+    return {};
+  }
+  if (executor->co_scheduled()) return executor->gang(walk_body, &walk);
+  for (const cpu::Phase& phase : phases) {
+    // Four parts a worker let the host balance; parts never change a byte.
+    const std::size_t units = phase.units(phase.args, launch);
+    const std::size_t limit = std::size_t{4} * executor->workers();
+    TaskWalk task{phase, launch, units < limit ? units : limit};
+    KEDGE_CHECK(executor->tasks(task.parts, task_body, &task));
+  }
+  return {};
 }
 
 }  // namespace
 
-Status Cpu::run(std::span<const cpu::Phase> phases, const cpu::Launch& launch) const noexcept {
-  const Walk walk{phases, launch};
-  if (executor_ == nullptr || executor_->workers() == 1) {
-    const os::ScopedFpEnv fp;
-    for (const cpu::Phase& phase : phases) run_range(phase, launch, 0, 1);
-    return {};
-  }
-  if (executor_->co_scheduled()) {
-    // The gang may be smaller than asked for (a nested OpenMP region, say), so the barrier learns
-    // its size from the gang itself.
-    os::SpinBarrier barrier;
-    GangWalk context{walk, &barrier};
-    return executor_->gang(gang_body, &context);
-  }
-  struct TaskWalk {
-    const cpu::Phase* phase;
-    const cpu::Launch& launch;
-    std::size_t parts;
-  };
-  for (const cpu::Phase& phase : phases) {
-    // Four parts a worker let the host balance; parts never change a byte.
-    const std::size_t units = phase.units(phase.args, launch);
-    const std::size_t limit = std::size_t{4} * executor_->workers();
-    TaskWalk context{&phase, launch, units < limit ? units : limit};
-    KEDGE_CHECK(executor_->tasks(
-        context.parts,
-        [](void* c, std::size_t task) noexcept {
-          const auto& t = *static_cast<TaskWalk*>(c);
-          const os::ScopedFpEnv fp;
-          run_range(*t.phase, t.launch, task, t.parts);
-        },
-        &context));
-  }
-  return {};
+Status Cpu::run(std::span<const cpu::Phase> phases, std::size_t outputs_begin,
+                const cpu::Launch& launch) const noexcept {
+  KEDGE_CHECK(run_phases(executor_, phases.first(outputs_begin), launch));
+  return run_phases(executor_, phases.subspan(outputs_begin), {launch.outputs, launch.outputs});
 }
 
 }  // namespace kedge::inline KEDGE_ABI

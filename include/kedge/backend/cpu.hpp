@@ -24,8 +24,9 @@ class KEDGE_API Cpu {
   unsigned workers() const noexcept { return executor_ == nullptr ? 1 : executor_->workers(); }
 
   // Runs the phases in order under Kedge's floating-point modes. A phase without `barrier` may run
-  // beside the ones before it.
-  Status run(std::span<const cpu::Phase> phases, const cpu::Launch& launch) const noexcept;
+  // beside the ones before it. Phases from `outputs_begin` on see launch.outputs as their rows.
+  Status run(std::span<const cpu::Phase> phases, std::size_t outputs_begin,
+             const cpu::Launch& launch) const noexcept;
 
   // One operator at once: check, cut into phases, run. Rows are those of the arguments.
   template <class Op>
@@ -33,8 +34,8 @@ class KEDGE_API Cpu {
     KEDGE_CHECK(Op::check(args));
     KEDGE_TRY(cpu::PhaseList list, Kernel<Cpu, Op>::phases(isa_, args));
     for (int i = 0; i < list.count; ++i) list.item[i].args = &args;
-    return run(std::span<const cpu::Phase>(list.item, static_cast<std::size_t>(list.count)),
-               cpu::Launch{rows, rows});
+    const auto count = static_cast<std::size_t>(list.count);
+    return run(std::span<const cpu::Phase>(list.item, count), count, cpu::Launch{rows, rows});
   }
 
  private:

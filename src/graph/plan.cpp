@@ -1,0 +1,183 @@
+// Compiling a graph: lives of values, places in the arena, arguments, phases and barriers.
+#include "kedge/graph/plan.hpp"
+
+#include <algorithm>
+#include <new>
+
+namespace kedge::inline KEDGE_ABI {
+
+namespace {
+
+constexpr std::size_t round_up(std::size_t n) {
+  return (n + Buffer::alignment - 1) / Buffer::alignment * Buffer::alignment;
+}
+
+struct Life {
+  std::size_t first = SIZE_MAX, last = 0;  // nodes that touch the value
+  std::size_t offset = 0;
+};
+
+// First fit: the lowest place that no value alive at the same time overlaps. Graphs have hundreds of
+// values, so the quadratic search costs nothing beside packing the weights.
+std::size_t place_values(std::vector<Life>& lives, const std::vector<std::size_t>& bytes) {
+  std::size_t total = 0;
+  std::vector<std::size_t> placed;
+  for (std::size_t v = 0; v < lives.size(); ++v) {
+    if (bytes[v] == 0) continue;
+    std::vector<std::pair<std::size_t, std::size_t>> taken;
+    for (const std::size_t other : placed)
+      if (lives[other].first <= lives[v].last && lives[v].first <= lives[other].last)
+        taken.emplace_back(lives[other].offset, lives[other].offset + round_up(bytes[other]));
+    std::sort(taken.begin(), taken.end());
+    std::size_t offset = 0;
+    for (const auto& [begin, end] : taken) {
+      if (offset + round_up(bytes[v]) <= begin) break;
+      offset = std::max(offset, end);
+    }
+    lives[v].offset = offset;
+    placed.push_back(v);
+    total = std::max(total, offset + round_up(bytes[v]));
+  }
+  return total;
+}
+
+struct Range {
+  const std::byte *begin, *end;
+  bool overlaps(const Range& other) const { return begin < other.end && other.begin < end; }
+};
+
+// Memory touched since the last barrier.
+class Hazards {
+ public:
+  bool conflicts(const Range& range, bool writes) const {
+    const auto hit = [&](const Range& r) { return r.overlaps(range); };
+    return std::any_of(written_.begin(), written_.end(), hit) ||
+           (writes && std::any_of(read_.begin(), read_.end(), hit));
+  }
+  void note(const Range& range, bool writes) { (writes ? written_ : read_).push_back(range); }
+  void clear() {
+    read_.clear();
+    written_.clear();
+  }
+
+ private:
+  std::vector<Range> read_, written_;
+};
+
+bool writes(op::Role role) { return role != op::Role::input; }
+
+}  // namespace
+
+Result<Plan> Plan::compile(const Graph& graph, const Cpu& cpu, const Allocator& allocator) noexcept
+    try {
+  Plan plan;
+  plan.cpu_ = cpu;
+  plan.max_rows_ = graph.max_rows_;
+  plan.max_outputs_ = graph.max_outputs_;
+
+  KEDGE_TRY(plan.args_, Buffer::create(graph.args_.size(), "plan arguments", allocator));
+  if (!graph.args_.empty())
+    std::memcpy(plan.args_.data(), graph.args_.data(), graph.args_.size());
+  const auto args = [&](const Graph::Node& node) { return plan.args_.data() + node.args; };
+
+  // Lives
+  std::vector<Life> lives(graph.values_.size());
+  for (std::size_t n = 0; n < graph.nodes_.size(); ++n) {
+    struct Context {
+      std::vector<Life>& lives;
+      std::size_t node;
+    } context{lives, n};
+    graph.nodes_[n].table->tensors(
+        args(graph.nodes_[n]),
+        [](void* c, Tensor& t, op::Role) {
+          if (t.value == 0) return;
+          auto& [all, node] = *static_cast<Context*>(c);
+          Life& life = all[t.value - 1];
+          life.first = std::min(life.first, node);
+          life.last = std::max(life.last, node);
+        },
+        &context);
+  }
+  std::vector<std::size_t> bytes(graph.values_.size());
+  for (std::size_t v = 0; v < bytes.size(); ++v) {
+    const Graph::Value& value = graph.values_[v];
+    bytes[v] = value.data != nullptr ? 0 : value.bytes;
+    if (value.own_memory || lives[v].first == SIZE_MAX) {
+      lives[v].first = 0;
+      lives[v].last = graph.nodes_.size();
+    }
+  }
+
+  // Places
+  KEDGE_TRY(plan.arena_, Buffer::zeroed(place_values(lives, bytes), "activations", allocator));
+  plan.place_.resize(bytes.size());
+  for (std::size_t v = 0; v < bytes.size(); ++v)
+    plan.place_[v] = graph.values_[v].data != nullptr ? graph.values_[v].data
+                                                      : plan.arena_.data() + lives[v].offset;
+
+  // Arguments, phases, barriers
+  Hazards hazards;
+  plan.outputs_begin_ = SIZE_MAX;
+  for (const Graph::Node& node : graph.nodes_) {
+    struct Context {
+      const Plan& plan;
+      Hazards& hazards;
+      bool barrier = false;
+    } context{plan, hazards};
+    node.table->tensors(
+        args(node),
+        [](void* c, Tensor& t, op::Role role) {
+          auto& self = *static_cast<Context*>(c);
+          if (t.value == 0) return;
+          t.data = self.plan.place_[t.value - 1];
+          if (self.hazards.conflicts({t.data, t.data + t.bytes()}, writes(role)))
+            self.barrier = true;
+        },
+        &context);
+    KEDGE_TRY(cpu::PhaseList list, node.table->cpu_phases(cpu.isa(), args(node)));
+    if (node.outputs && plan.outputs_begin_ == SIZE_MAX) {
+      plan.outputs_begin_ = plan.phases_.size();
+      context.barrier = true;
+    }
+    if (context.barrier || list.count > 1) hazards.clear();
+    for (int i = 0; i < list.count; ++i) {
+      cpu::Phase phase = list.item[i];
+      phase.args = args(node);
+      phase.barrier = i == 0 ? context.barrier : true;
+      plan.phases_.push_back(phase);
+    }
+    node.table->tensors(
+        args(node),
+        [](void* c, Tensor& t, op::Role role) {
+          auto& self = *static_cast<Context*>(c);
+          if (t.value != 0) self.hazards.note({t.data, t.data + t.bytes()}, writes(role));
+        },
+        &context);
+  }
+  if (plan.outputs_begin_ == SIZE_MAX) plan.outputs_begin_ = plan.phases_.size();
+  return plan;
+} catch (const std::bad_alloc&) {
+  return fail(Code::out_of_memory, "plan", "no memory to compile %zu nodes", graph.nodes_.size());
+}
+
+Status Plan::run(std::int64_t rows, std::int64_t outputs) noexcept {
+  if (rows < 1 || rows > max_rows_)
+    return fail(Code::invalid_argument, "plan", "rows: expected 1..%lld, found %lld",
+                static_cast<long long>(max_rows_), static_cast<long long>(rows));
+  if (outputs < 0 || outputs > max_outputs_)
+    return fail(Code::invalid_argument, "plan", "outputs: expected 0..%lld, found %lld",
+                static_cast<long long>(max_outputs_), static_cast<long long>(outputs));
+  return cpu_.run(phases_, outputs_begin_, {rows, outputs});
+}
+
+Tensor Plan::locate(Tensor value) const noexcept {
+  if (value.value != 0) value.data = place_[value.value - 1];
+  return value;
+}
+
+std::size_t Plan::barriers() const noexcept {
+  return static_cast<std::size_t>(
+      std::count_if(phases_.begin(), phases_.end(), [](const auto& p) { return p.barrier; }));
+}
+
+}  // namespace kedge::inline KEDGE_ABI
