@@ -4,11 +4,10 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <memory>
 #include <span>
-#include <string>
 
 #include "kedge/core/buffer.hpp"
+#include "kedge/core/os/file.hpp"
 #include "kedge/core/result.hpp"
 
 namespace kedge::inline KEDGE_ABI::io {
@@ -17,19 +16,28 @@ namespace kedge::inline KEDGE_ABI::io {
 using ReadFunction = bool (*)(void* context, std::uint64_t offset,
                               std::span<std::byte> bytes) noexcept;
 
+// A range of a file: borrowed from the source's memory or mapping (valid as long as that), or
+// copied into `owned`. Aligned to 8 bytes at least.
+struct TensorBytes {
+  const std::byte* data = nullptr;
+  std::size_t size = 0;
+  Buffer owned;  // empty when borrowed
+};
+
 class KEDGE_API Source {
  public:
-  // Opens and maps a regular file; falls back to reading when mapping is refused.
-  static Result<Source> open(const char* path) noexcept;
+  struct Options {
+    bool map = true;  // false: read on demand, safe when another program shortens the file
+  };
+
+  // Opens a regular file and maps it; reads on demand when mapping is refused.
+  static Result<Source> open(const char* path, Options options) noexcept;
+  static Result<Source> open(const char* path) noexcept { return open(path, Options{}); }
   // `bytes` must outlive the source; `name` appears in errors.
   static Source memory(std::span<const std::byte> bytes, const char* name = "memory") noexcept;
+  // `read` must be callable as long as the source lives; a reader calls it from one thread.
   static Source callback(ReadFunction read, void* context, std::uint64_t size,
                          const char* name = "callback") noexcept;
-
-  Source() noexcept = default;
-  Source(Source&&) noexcept;
-  Source& operator=(Source&&) noexcept;
-  ~Source();
 
   const char* name() const noexcept { return name_; }
   std::uint64_t size() const noexcept { return size_; }
@@ -37,13 +45,18 @@ class KEDGE_API Source {
   const std::byte* mapped() const noexcept { return mapped_; }
   // Copies bytes.size() bytes at `offset`; an error names the source, the range and the size.
   Status read(std::uint64_t offset, std::span<std::byte> bytes) const noexcept;
+  // The range in the cheapest way: borrowed when it is in memory and aligned to 8 bytes, else
+  // copied.
+  Result<TensorBytes> load(std::uint64_t offset, std::uint64_t size,
+                           const Allocator& allocator = default_allocator()) const noexcept;
 
  private:
+  Status check(std::uint64_t offset, std::uint64_t size) const noexcept;
+
   char name_[128] = {};
   std::uint64_t size_ = 0;
   const std::byte* mapped_ = nullptr;
-  bool owns_map_ = false;
-  int file_ = -1;
+  os::ReadFile file_;
   ReadFunction read_ = nullptr;
   void* context_ = nullptr;
 };
