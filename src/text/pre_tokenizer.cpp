@@ -14,6 +14,8 @@ namespace {
 // A run of whitespace without its last character if a word follows (that one belongs to the word).
 #define KEDGE_SPACES "[" KEDGE_SPACE "]+(?![^" KEDGE_SPACE "])|[" KEDGE_SPACE "]+"
 
+// \p{L} and \p{N} are those of the Unicode version PCRE2 was built with (10.42: Unicode 14). With
+// it all code points but those assigned later are cut as the `tokenizers` package cuts them.
 constexpr PreTokenizerRow rows[] = {
     // GPT-2's expression on what lies between single digits.
     {"smollm",

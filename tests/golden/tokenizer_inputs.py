@@ -90,6 +90,7 @@ TEXTS = [
     "a\x0bb\x0cc",
     " \x0b\x0c x",
     "a\u180eb \u180e c",
+    "a  \u180ea  \u180e",  # no whitespace, since Unicode 6.3
     "a\u200bb \u200b c\u200cd\u200de\u2060f\ufeffg",
     "\ufeffbyte order mark",
     "1 \u00a0 2",

@@ -14,10 +14,14 @@
 
 namespace {
 thread_local std::size_t allocations = 0;
-}
+thread_local std::size_t allocations_left = static_cast<std::size_t>(-1);
+thread_local std::size_t copy_budget = static_cast<std::size_t>(-1);  // what tests' own copies use
+}  // namespace
 // Not inlined: the compiler would then complain that new's memory goes to free().
 __attribute__((noinline)) void* operator new(std::size_t size) {
   ++allocations;
+  if (allocations_left == 0) throw std::bad_alloc();
+  --allocations_left;
   if (void* memory = std::malloc(size)) return memory;
   throw std::bad_alloc();
 }
@@ -279,6 +283,38 @@ TEST(Tokenizer, RefusesBrokenData) {
     EXPECT_EQ(made.error().code, one.code);
     EXPECT_NE(std::string(made.error().reason).find(one.names), std::string::npos)
         << made.error().reason;
+  }
+}
+
+// Lets body() make 0, 1, 2 ... allocations until it succeeds; returns how many failures there were.
+template <class Body>
+std::size_t starve(Body&& body) {
+  for (std::size_t allowed = 0;; ++allowed) {
+    allocations_left = allowed;
+    const auto result = body();
+    allocations_left = static_cast<std::size_t>(-1);
+    if (result) return allowed;
+    EXPECT_EQ(result.error().code, Code::out_of_memory) << result.error().reason;
+  }
+}
+
+TEST(Tokenizer, OutOfMemoryIsAnError) {
+  for (const char* pre : {"smollm", "llama-bpe"}) {
+    const TokenizerData data = small_data(pre);
+    const std::size_t made = starve([&] {
+      TokenizerData copy;
+      std::swap(allocations_left, copy_budget);
+      copy = data;
+      std::swap(allocations_left, copy_budget);
+      return Tokenizer::create(std::move(copy));
+    });
+    EXPECT_GT(made, 100u);
+    const Tokenizer tokenizer = small_tokenizer(pre);
+    const std::string text = "the anchor held <|im_end|> 12 fathoms";
+    EXPECT_GT(starve([&] { return tokenizer.encode(text, {.parse_special = true}); }), 3u);
+    const Ids ids(100, 20);
+    EXPECT_GT(starve([&] { return tokenizer.decode(ids); }), 0u);
+    EXPECT_GT(starve([&] { return StreamDecoder::create(tokenizer); }), 0u);
   }
 }
 
