@@ -46,17 +46,15 @@ class KEDGE_API Model {
 
   const ModelConfig& config() const noexcept { return config_; }
   const LlamaWeights& weights() const noexcept { return weights_; }
-  const Tensor& rope_table() const noexcept { return rope_; }  // [context, rotary_dims] f32
 
-  // Bytes that one step with `rows` rows reads of weights: the floor of its time.
   std::size_t weight_bytes() const noexcept { return memory_.size(); }
+  // Bytes of weights that a step reads once, whatever its rows: the floor of its time.
   std::size_t step_bytes() const noexcept { return step_bytes_; }
 
  private:
   ModelConfig config_;
   LlamaWeights weights_;
-  Buffer memory_, rope_memory_;
-  Tensor rope_;
+  Buffer memory_, rope_factors_;
   std::size_t step_bytes_ = 0;
 };
 

@@ -1,0 +1,65 @@
+// KvCache: a pool of pages (state/kv_page.hpp) and the table that says which pages a sequence has.
+// All memory is taken at creation; the system gives it when it is first touched. Pages are handed
+// out by number, so growing a sequence allocates nothing.
+#pragma once
+
+#include <cstdint>
+
+#include "kedge/core/buffer.hpp"
+#include "kedge/core/tensor.hpp"
+#include "kedge/state/kv_page.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+class KEDGE_API KvCache {
+ public:
+  struct Options {
+    Element element = Element::f16;  // f16 or f32
+    std::int64_t positions = 0;      // the most that one sequence may have
+    std::int64_t sequences = 1;
+    std::int64_t pages = 0;  // in the pool; 0: enough for every sequence at its longest
+    Allocator allocator = default_allocator();
+  };
+
+  // Code::out_of_memory with the bytes asked for when the pool cannot be had.
+  static Result<KvCache> create(std::int64_t layers, std::int64_t kv_heads, std::int64_t head_dim,
+                                const Options& options) noexcept;
+
+  const KvPageLayout& layout() const noexcept { return layout_; }
+  std::int64_t positions() const noexcept { return positions_; }
+  std::int64_t sequences() const noexcept { return sequences_; }
+  std::int64_t free_pages() const noexcept { return free_count_; }
+  std::size_t bytes() const noexcept { return memory_.size(); }
+
+  // What the operators take: the page table and one layer of the pool.
+  Tensor page_table() const noexcept {
+    return tensor(table_.data(), Element::i32, sequences_, max_pages_);
+  }
+  Tensor layer(std::int64_t index) const noexcept {
+    return layout_.cache(memory_.data(), pages_, index);
+  }
+  const std::byte* pool() const noexcept { return memory_.data(); }
+  // For tests that poison what is undone.
+  std::byte* pool() noexcept { return memory_.data(); }
+
+  // Claims one of the sequences; Code::busy when all are in use.
+  Result<std::int32_t> claim() noexcept;
+  // Gives a sequence and its pages back.
+  void release(std::int32_t sequence) noexcept;
+  // Makes sure that positions 0..length-1 of the sequence have pages. On error nothing changed.
+  Status reserve(std::int32_t sequence, std::int64_t length) noexcept;
+
+ private:
+  std::int32_t* table(std::int32_t sequence) const noexcept {
+    return table_.as<std::int32_t>() + sequence * max_pages_;
+  }
+  KvPageLayout layout_;
+  std::int64_t positions_ = 0, sequences_ = 0, max_pages_ = 0, pages_ = 0;
+  Buffer memory_;
+  Buffer table_;      // i32 [sequences, max_pages]
+  Buffer used_;       // i32 [sequences]: pages that the sequence has, -1 when unclaimed
+  Buffer free_;       // i32 [pages]: a stack of page numbers
+  std::int64_t free_count_ = 0;
+};
+
+}  // namespace kedge::inline KEDGE_ABI

@@ -1,0 +1,69 @@
+#include "kedge/state/kv_cache.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+Result<KvCache> KvCache::create(std::int64_t layers, std::int64_t kv_heads, std::int64_t head_dim,
+                                const Options& options) noexcept {
+  constexpr const char* place = "key/value cache";
+  if (options.element != Element::f16 && options.element != Element::f32)
+    return fail(Code::unsupported, place, "element: expected f16 or f32, found %s",
+                to_string(options.element));
+  if (options.positions < 1 || options.positions > (std::int64_t{1} << 28) ||
+      options.sequences < 1 || options.sequences > 4096)
+    return fail(Code::invalid_argument, place,
+                "expected 1..2^28 positions and 1..4096 sequences, found %lld and %lld",
+                static_cast<long long>(options.positions),
+                static_cast<long long>(options.sequences));
+  KvCache cache;
+  cache.layout_ = {options.element, kv_heads, head_dim, layers};
+  cache.positions_ = options.positions;
+  cache.sequences_ = options.sequences;
+  cache.max_pages_ = (options.positions + page_positions - 1) / page_positions;
+  cache.pages_ = options.pages > 0 ? options.pages : cache.max_pages_ * options.sequences;
+  const auto words = [](std::int64_t n) { return static_cast<std::size_t>(n) * 4; };
+  KEDGE_TRY(cache.memory_,
+            Buffer::create(cache.layout_.pool_bytes(cache.pages_), place, options.allocator));
+  KEDGE_TRY(cache.table_, Buffer::zeroed(words(cache.max_pages_ * cache.sequences_), place,
+                                         options.allocator));
+  KEDGE_TRY(cache.used_, Buffer::create(words(cache.sequences_), place, options.allocator));
+  KEDGE_TRY(cache.free_, Buffer::create(words(cache.pages_), place, options.allocator));
+  for (std::int64_t s = 0; s < cache.sequences_; ++s) cache.used_.as<std::int32_t>()[s] = -1;
+  for (std::int64_t p = 0; p < cache.pages_; ++p)  // page 0 on top
+    cache.free_.as<std::int32_t>()[p] = static_cast<std::int32_t>(cache.pages_ - 1 - p);
+  cache.free_count_ = cache.pages_;
+  return cache;
+}
+
+Result<std::int32_t> KvCache::claim() noexcept {
+  for (std::int64_t s = 0; s < sequences_; ++s)
+    if (used_.as<std::int32_t>()[s] < 0) {
+      used_.as<std::int32_t>()[s] = 0;
+      return static_cast<std::int32_t>(s);
+    }
+  return fail(Code::busy, "key/value cache", "all %lld sequences are in use",
+              static_cast<long long>(sequences_));
+}
+
+void KvCache::release(std::int32_t sequence) noexcept {
+  std::int32_t& used = used_.as<std::int32_t>()[sequence];
+  while (used > 0) free_.as<std::int32_t>()[free_count_++] = table(sequence)[--used];
+  used = -1;
+}
+
+Status KvCache::reserve(std::int32_t sequence, std::int64_t length) noexcept {
+  if (length > positions_)
+    return fail(Code::out_of_memory, "key/value cache",
+                "position %lld is beyond the %lld that a sequence may have; create the session "
+                "with a larger context",
+                static_cast<long long>(length), static_cast<long long>(positions_));
+  std::int32_t& used = used_.as<std::int32_t>()[sequence];
+  const std::int64_t needed = (length + page_positions - 1) / page_positions;
+  if (needed - used > free_count_)
+    return fail(Code::out_of_memory, "key/value cache", "needs %lld pages of %zu bytes, %lld free",
+                static_cast<long long>(needed - used), layout_.page_bytes(),
+                static_cast<long long>(free_count_));
+  while (used < needed) table(sequence)[used++] = free_.as<std::int32_t>()[--free_count_];
+  return {};
+}
+
+}  // namespace kedge::inline KEDGE_ABI
