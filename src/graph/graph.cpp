@@ -7,7 +7,9 @@ namespace kedge::inline KEDGE_ABI {
 namespace {
 // Arguments are plain data of pointers and integers.
 constexpr std::size_t args_step = 16;
-constexpr std::size_t round_up(std::size_t n, std::size_t step) { return (n + step - 1) / step * step; }
+constexpr std::size_t round_up(std::size_t n, std::size_t step) {
+  return (n + step - 1) / step * step;
+}
 }  // namespace
 
 Result<Tensor> Graph::declare(Element element, Extent extent, std::int64_t width,

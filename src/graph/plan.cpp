@@ -17,8 +17,8 @@ struct Life {
   std::size_t offset = 0;
 };
 
-// First fit: the lowest place that no value alive at the same time overlaps. Graphs have hundreds of
-// values, so the quadratic search costs nothing beside packing the weights.
+// First fit: the lowest place that no value alive at the same time overlaps. Graphs have hundreds
+// of values, so the quadratic search costs nothing beside packing the weights.
 std::size_t place_values(std::vector<Life>& lives, const std::vector<std::size_t>& bytes) {
   std::size_t total = 0;
   std::vector<std::size_t> placed;
@@ -76,8 +76,7 @@ Result<Plan> Plan::compile(const Graph& graph, const Cpu& cpu, const Allocator& 
   plan.max_outputs_ = graph.max_outputs_;
 
   KEDGE_TRY(plan.args_, Buffer::create(graph.args_.size(), "plan arguments", allocator));
-  if (!graph.args_.empty())
-    std::memcpy(plan.args_.data(), graph.args_.data(), graph.args_.size());
+  if (!graph.args_.empty()) std::memcpy(plan.args_.data(), graph.args_.data(), graph.args_.size());
   const auto args = [&](const Graph::Node& node) { return plan.args_.data() + node.args; };
 
   // Lives

@@ -59,7 +59,7 @@ Status Forward::run(std::span<const Row> rows) noexcept {
     output_row_.as<std::int32_t>()[outputs++] = static_cast<std::int32_t>(r);
   }
   KEDGE_CHECK(op::fill_attention_tiles(position_.as<std::int32_t>(), sequence_.as<std::int32_t>(),
-                                   count, tiles_));
+                                       count, tiles_));
   KEDGE_CHECK(plan_.run(count, outputs));
   for (std::int64_t i = 0; i < outputs; ++i)
     if (choice(i) < 0) {

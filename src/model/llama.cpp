@@ -74,18 +74,18 @@ class Builder {
     const auto kv_heads = static_cast<std::int32_t>(c_.kv_heads);
     const auto head_dim = static_cast<std::int32_t>(c_.head_dim);
     const auto rotary = static_cast<std::int32_t>(c_.rotary_dims);
-    KEDGE_TRY(const Tensor h, norm(x, l.attention_norm,
-                                   shared({l.q.element, l.k.element, l.v.element})));
+    KEDGE_TRY(const Tensor h,
+              norm(x, l.attention_norm, shared({l.q.element, l.k.element, l.v.element})));
     KEDGE_TRY(const Tensor hq, operand(h, l.q));
     KEDGE_TRY(const Tensor hk, l.k.element == l.q.element ? Result<Tensor>(hq) : operand(h, l.k));
     KEDGE_TRY(const Tensor hv, l.v.element == l.q.element ? Result<Tensor>(hq) : operand(h, l.v));
     KEDGE_TRY(const Tensor q, product(hq, l.q));
     KEDGE_TRY(const Tensor k, product(hk, l.k));
     KEDGE_TRY(const Tensor v, product(hv, l.v));
-    KEDGE_CHECK(graph_.add<op::Rope>(
-        {q, rope_, v_.position, q, head_dim, rotary, c_.rope_interleaved}));
-    KEDGE_CHECK(graph_.add<op::Rope>(
-        {k, rope_, v_.position, k, head_dim, rotary, c_.rope_interleaved}));
+    KEDGE_CHECK(
+        graph_.add<op::Rope>({q, rope_, v_.position, q, head_dim, rotary, c_.rope_interleaved}));
+    KEDGE_CHECK(
+        graph_.add<op::Rope>({k, rope_, v_.position, k, head_dim, rotary, c_.rope_interleaved}));
     KEDGE_TRY(const Tensor cache, graph_.state(cache_.layer(index)));
     const Tensor pages = cache_.page_table();
     KEDGE_CHECK(graph_.add<op::KvStore>(
@@ -117,11 +117,10 @@ class Builder {
   }
 
   Status feed_forward(const LlamaLayer& l, const Tensor& x) {
-    KEDGE_TRY(const Tensor h,
-              norm(x, l.feed_forward_norm, shared({l.gate.element, l.up.element})));
+    KEDGE_TRY(const Tensor h, norm(x, l.feed_forward_norm, shared({l.gate.element, l.up.element})));
     KEDGE_TRY(const Tensor hg, operand(h, l.gate));
-    KEDGE_TRY(const Tensor hu, l.up.element == l.gate.element ? Result<Tensor>(hg)
-                                                              : operand(h, l.up));
+    KEDGE_TRY(const Tensor hu,
+              l.up.element == l.gate.element ? Result<Tensor>(hg) : operand(h, l.up));
     KEDGE_TRY(const Tensor gate, product(hg, l.gate));
     KEDGE_TRY(const Tensor up, product(hu, l.up));
     KEDGE_TRY(const Tensor gated,
@@ -134,14 +133,12 @@ class Builder {
   Result<LlamaValues> head(const Tensor& x) {
     const LlamaWeights& w = model_.weights();
     graph_.begin_outputs();
-    KEDGE_TRY(const Tensor last,
-              graph_.activation(Element::f32, c_.width, Graph::Extent::outputs));
+    KEDGE_TRY(const Tensor last, graph_.activation(Element::f32, c_.width, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::RowLookup>({v_.output_row, x, last}));
     KEDGE_TRY(Tensor h, graph_.activation(op::Matmul::activation(w.output.element), c_.width,
                                           Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::RmsNorm>({last, w.output_norm, h, c_.norm_eps}));
-    KEDGE_TRY(v_.logits,
-              graph_.external(Element::f32, c_.vocabulary, Graph::Extent::outputs));
+    KEDGE_TRY(v_.logits, graph_.external(Element::f32, c_.vocabulary, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::Matmul>({h, w.output, {}, v_.logits}));
 
     op::Argmax::Args args;
@@ -149,10 +146,10 @@ class Builder {
     KEDGE_CHECK(op::Argmax::infer(args));
     KEDGE_TRY(v_.choice, graph_.external(Element::i32, 1, Graph::Extent::outputs));
     KEDGE_TRY(args.value, graph_.activation(Element::f32, 1, Graph::Extent::outputs));
-    KEDGE_TRY(args.chunk_index, graph_.activation(Element::i32, args.chunk_index.width(),
-                                                  Graph::Extent::outputs));
-    KEDGE_TRY(args.chunk_value, graph_.activation(Element::f32, args.chunk_value.width(),
-                                                  Graph::Extent::outputs));
+    KEDGE_TRY(args.chunk_index,
+              graph_.activation(Element::i32, args.chunk_index.width(), Graph::Extent::outputs));
+    KEDGE_TRY(args.chunk_value,
+              graph_.activation(Element::f32, args.chunk_value.width(), Graph::Extent::outputs));
     args.index = v_.choice;
     KEDGE_CHECK(graph_.add<op::Argmax>(args));
     return v_;

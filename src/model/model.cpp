@@ -38,8 +38,7 @@ class Loader {
   Status vector(const std::string& name, std::int64_t width, Tensor& target) {
     KEDGE_TRY(const io::GgufTensor* t, find(name, 1, 1, width));
     if (t->element != Element::f32)
-      return fail(Code::unsupported, name.c_str(), "expected f32, found %s",
-                  to_string(t->element));
+      return fail(Code::unsupported, name.c_str(), "expected f32, found %s", to_string(t->element));
     target = tensor(nullptr, Element::f32, width);
     return place(t, target, static_cast<std::size_t>(width) * sizeof(float));
   }
@@ -54,8 +53,7 @@ class Loader {
       KEDGE_TRY(Tensor source, io::as_tensor(*item.source, item.bytes));
       if (item.target->layout == Layout::row_major)
         std::memcpy(item.target->data, source.data, source.bytes());
-      else
-        KEDGE_CHECK(pack_matrix(source, item.target->data));
+      else KEDGE_CHECK(pack_matrix(source, item.target->data));
       item.bytes = {};
       done_ += item.source->bytes;
       const Progress& progress = options_.progress;
@@ -95,7 +93,7 @@ class Loader {
 
   Status pack_matrix(const Tensor& source, std::byte* target) const {
     // 64 panels a task: about a megabyte, enough to forget the cost of a task
-    constexpr std::int64_t step = 64;
+    static constexpr std::int64_t step = 64;
     struct Context {
       const Tensor& source;
       std::byte* target;
@@ -158,7 +156,8 @@ Result<std::shared_ptr<const Model>> Model::load(const io::Gguf& file,
       return fail(Code::malformed, "rope_freqs.weight", "expected f32 [%lld]",
                   static_cast<long long>(config.rotary_dims / 2));
     KEDGE_TRY(const io::TensorBytes factors, file.read(*t, options.allocator));
-    KEDGE_TRY(model->rope_factors_, Buffer::create(factors.size, "rope factors", options.allocator));
+    KEDGE_TRY(model->rope_factors_,
+              Buffer::create(factors.size, "rope factors", options.allocator));
     std::memcpy(model->rope_factors_.data(), factors.data, factors.size);
     config.rope_scaling.frequency_factors = model->rope_factors_.as<float>();
   }

@@ -23,8 +23,8 @@ Result<KvCache> KvCache::create(std::int64_t layers, std::int64_t kv_heads, std:
   const auto words = [](std::int64_t n) { return static_cast<std::size_t>(n) * 4; };
   KEDGE_TRY(cache.memory_,
             Buffer::create(cache.layout_.pool_bytes(cache.pages_), place, options.allocator));
-  KEDGE_TRY(cache.table_, Buffer::zeroed(words(cache.max_pages_ * cache.sequences_), place,
-                                         options.allocator));
+  KEDGE_TRY(cache.table_,
+            Buffer::zeroed(words(cache.max_pages_ * cache.sequences_), place, options.allocator));
   KEDGE_TRY(cache.used_, Buffer::create(words(cache.sequences_), place, options.allocator));
   KEDGE_TRY(cache.free_, Buffer::create(words(cache.pages_), place, options.allocator));
   for (std::int64_t s = 0; s < cache.sequences_; ++s) cache.used_.as<std::int32_t>()[s] = -1;

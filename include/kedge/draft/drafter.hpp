@@ -27,7 +27,7 @@ concept Drafter = requires(D& drafter, std::span<const std::int32_t> tokens,
   // Fills `out` with at most out.size() guesses for what follows the newest token.
   { drafter.propose(out) } -> std::same_as<Result<Proposal>>;
   // How many of the last proposal's tokens were evaluated and how many of these held.
-  { drafter.feedback(n, n) };
+  {drafter.feedback(n, n)};
   { drafter.name() } -> std::convertible_to<const char*>;
 };
 

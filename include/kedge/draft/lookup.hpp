@@ -1,9 +1,9 @@
 // Prompt lookup (Saxena 2023, "Prompt Lookup Decoding"): the longest suffix of the text so far that
 // also occurs earlier says what comes next; among equally long ones the newest occurrence.
 //
-// Two things differ from common implementations. The match may overlap the suffix, and copying wraps
-// into the draft itself, so a text with a short period is continued for as long as is asked. And each
-// call looks at the whole history, so nothing is lost where one chunk of tokens ends.
+// Two things differ from common implementations. The match may overlap the suffix, and copying
+// wraps into the draft itself, so a text with a short period is continued for as long as is asked.
+// And each call looks at the whole history, so nothing is lost where one chunk of tokens ends.
 //
 // Cost: linear in the history. One pass of the Z algorithm (Gusfield, "Algorithms on Strings, Trees
 // and Sequences", 1997) over the reversed text gives, for every earlier position, the length of the
@@ -22,8 +22,8 @@ namespace kedge::inline KEDGE_ABI::draft {
 class Lookup {
  public:
   struct Options {
-    std::int64_t length = 8;      // tokens a proposal may have
-    std::int64_t min_match = 2;   // shorter matches propose nothing
+    std::int64_t length = 8;       // tokens a proposal may have
+    std::int64_t min_match = 2;    // shorter matches propose nothing
     std::int64_t capacity = 8192;  // tokens of history
   };
 
@@ -77,7 +77,8 @@ class Lookup {
     const auto count = std::min(options_.length, static_cast<std::int64_t>(out.size()));
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t from = n - best + i;  // past the end: the draft continues itself
-      out[static_cast<std::size_t>(i)] = from < n ? x[from] : out[static_cast<std::size_t>(from - n)];
+      out[static_cast<std::size_t>(i)] =
+          from < n ? x[from] : out[static_cast<std::size_t>(from - n)];
     }
     return Proposal{count};
   }

@@ -26,22 +26,25 @@ struct OperatorTable {
   Result<cpu::PhaseList> (*cpu_phases)(cpu::Isa isa, const void* args) noexcept;
 };
 
+// Visits the tensors that an operator's arguments have (optional ones may be missing).
+template <class Op>
+struct TensorVisitor {
+  typename Op::Args& args;
+  void (*visit)(void*, Tensor&, op::Role);
+  void* context;
+  void tensor(const char*, Tensor Op::Args::*member, op::Role role, const char*) {
+    if (!(args.*member).empty()) visit(context, args.*member, role);
+  }
+  template <class T>
+  void setting(const char*, T Op::Args::*, const char*) {}
+};
+
 template <class Op>
 inline constexpr OperatorTable operator_table = {
     Op::name,
     sizeof(typename Op::Args),
     [](void* args, void (*visit)(void*, Tensor&, op::Role), void* context) {
-      struct Visitor {
-        typename Op::Args& args;
-        void (*visit)(void*, Tensor&, op::Role);
-        void* context;
-        void tensor(const char*, Tensor Op::Args::*member, op::Role role, const char*) {
-          if (!(args.*member).empty()) visit(context, args.*member, role);
-        }
-        template <class T>
-        void setting(const char*, T Op::Args::*, const char*) {}
-      };
-      Op::fields(Visitor{*static_cast<typename Op::Args*>(args), visit, context});
+      Op::fields(TensorVisitor<Op>{*static_cast<typename Op::Args*>(args), visit, context});
     },
     [](cpu::Isa isa, const void* args) noexcept {
       return Kernel<Cpu, Op>::phases(isa, *static_cast<const typename Op::Args*>(args));

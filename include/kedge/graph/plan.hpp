@@ -1,6 +1,6 @@
-// Plan: a graph frozen for one backend. Values have their place in one arena, arguments point at it,
-// and a phase waits for the ones before it only where one reads what another wrote. A plan made for
-// 16 rows also runs 5.
+// Plan: a graph frozen for one backend. Values have their place in one arena, arguments point at
+// it, and a phase waits for the ones before it only where one reads what another wrote. A plan made
+// for 16 rows also runs 5.
 #pragma once
 
 #include <vector>

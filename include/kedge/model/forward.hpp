@@ -24,7 +24,7 @@ struct Row {
 class KEDGE_API Forward {
  public:
   struct Options {
-    std::int64_t max_rows = 256;   // of one pass
+    std::int64_t max_rows = 256;    // of one pass
     std::int64_t max_outputs = 32;  // of one pass
     Allocator allocator = default_allocator();
   };

@@ -1,6 +1,6 @@
-// Stats: what a session did, in the definitions of docs/architecture.md: proposed d, evaluated up to
-// and including the first rejection, accepted a; tau = 1 + sum(a) / rounds. accepted/proposed and
-// accepted/evaluated are different numbers and are never mixed.
+// Stats: what a session did, in the definitions of docs/architecture.md: proposed d, evaluated up
+// to and including the first rejection, accepted a; tau = 1 + sum(a) / rounds. accepted/proposed
+// and accepted/evaluated are different numbers and are never mixed.
 #pragma once
 
 #include <array>
@@ -18,7 +18,8 @@ struct Stats {
   std::int64_t rounds = 0;
   std::int64_t proposed = 0, evaluated = 0, accepted = 0;
   std::int64_t rejected_rows = 0;  // rows evaluated by the target and undone
-  // reached[i]: rounds whose draft had more than i tokens; held[i]: rounds that accepted more than i.
+  // reached[i]: rounds whose draft had more than i tokens; held[i]: rounds that accepted more than
+  // i.
   std::array<std::int64_t, max_positions> reached{}, held{};
   // width[n]: rounds whose target pass had n rows.
   std::array<std::int64_t, max_positions + 2> width{};

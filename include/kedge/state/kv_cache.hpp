@@ -56,9 +56,9 @@ class KEDGE_API KvCache {
   KvPageLayout layout_;
   std::int64_t positions_ = 0, sequences_ = 0, max_pages_ = 0, pages_ = 0;
   Buffer memory_;
-  Buffer table_;      // i32 [sequences, max_pages]
-  Buffer used_;       // i32 [sequences]: pages that the sequence has, -1 when unclaimed
-  Buffer free_;       // i32 [pages]: a stack of page numbers
+  Buffer table_;  // i32 [sequences, max_pages]
+  Buffer used_;   // i32 [sequences]: pages that the sequence has, -1 when unclaimed
+  Buffer free_;   // i32 [pages]: a stack of page numbers
   std::int64_t free_count_ = 0;
 };
 

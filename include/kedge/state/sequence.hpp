@@ -83,8 +83,7 @@ class [[nodiscard]] Transaction {
 };
 
 inline Result<Transaction> Sequence::begin(std::int64_t rows) noexcept {
-  if (open_)
-    return fail(Code::busy, "sequence", "a transaction is open; commit or drop it first");
+  if (open_) return fail(Code::busy, "sequence", "a transaction is open; commit or drop it first");
   KEDGE_CHECK(cache_->reserve(index_, length_ + rows));
   open_ = true;
   return Transaction(this, rows);
