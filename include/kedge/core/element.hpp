@@ -18,7 +18,7 @@ struct ElementTraits {
   bool weight;          // may be a matrix of a model
 };
 
-constexpr ElementTraits traits(Element element) noexcept {
+KEDGE_INLINE constexpr ElementTraits traits(Element element) noexcept {
   constexpr ElementTraits table[] = {
       {"f32", 1, 4, true},      {"f16", 1, 2, true},    {"bf16", 1, 2, true},
       {"q8_0", 32, 34, true},   {"q4_0", 32, 18, true}, {"q4_1", 32, 20, true},
@@ -27,15 +27,19 @@ constexpr ElementTraits traits(Element element) noexcept {
   return table[static_cast<unsigned>(element)];
 }
 
-constexpr const char* to_string(Element element) noexcept { return traits(element).name; }
+KEDGE_INLINE constexpr const char* to_string(Element element) noexcept {
+  return traits(element).name;
+}
 
 // Bytes of a row of `width` values; width must be a multiple of the block.
-constexpr std::size_t row_bytes(Element element, std::int64_t width) noexcept {
+KEDGE_INLINE constexpr std::size_t row_bytes(Element element, std::int64_t width) noexcept {
   const ElementTraits t = traits(element);
   return static_cast<std::size_t>(width) / t.block * t.bytes;
 }
 
 // Whether matrix products with this weight take activations rounded to int8 (q8_act) or F32 ones.
-constexpr bool is_quantized(Element element) noexcept { return traits(element).block > 1; }
+KEDGE_INLINE constexpr bool is_quantized(Element element) noexcept {
+  return traits(element).block > 1;
+}
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -15,6 +15,7 @@ enum class Layout : std::uint8_t {
   panel16,  // 16 rows interleaved, see kernel/cpu/panel.hpp
 };
 
+// Kernel units use these functions, so they are inlined by force (see KEDGE_INLINE).
 struct Tensor {
   static constexpr int max_rank = 4;
 
@@ -25,23 +26,25 @@ struct Tensor {
   Layout layout = Layout::row_major;
   std::uint32_t value = 0;  // the graph value it stands for, 0 outside a graph
 
-  constexpr bool empty() const noexcept { return rank == 0; }
-  constexpr std::int64_t width() const noexcept { return rank == 0 ? 0 : extent[rank - 1]; }
-  constexpr std::int64_t rows() const noexcept {
+  KEDGE_INLINE constexpr bool empty() const noexcept { return rank == 0; }
+  KEDGE_INLINE constexpr std::int64_t width() const noexcept {
+    return rank == 0 ? 0 : extent[rank - 1];
+  }
+  KEDGE_INLINE constexpr std::int64_t rows() const noexcept {
     std::int64_t n = 1;
     for (int i = 0; i + 1 < rank; ++i) n *= extent[i];
     return n;
   }
-  constexpr std::size_t bytes() const noexcept {
+  KEDGE_INLINE constexpr std::size_t bytes() const noexcept {
     return static_cast<std::size_t>(rows()) * row_bytes(element, width());
   }
   template <class T>
-  T* row(std::int64_t index) const noexcept {
+  KEDGE_INLINE T* row(std::int64_t index) const noexcept {
     return reinterpret_cast<T*>(data +
                                 static_cast<std::size_t>(index) * row_bytes(element, width()));
   }
   template <class T>
-  T* as() const noexcept {
+  KEDGE_INLINE T* as() const noexcept {
     return reinterpret_cast<T*>(data);
   }
 };

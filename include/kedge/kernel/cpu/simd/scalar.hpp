@@ -81,7 +81,8 @@ KEDGE_INLINE F32x16 min(F32x16 a, F32x16 b) {
   return a;
 }
 KEDGE_INLINE F32x16 abs(F32x16 a) {
-  KEDGE_LANES(a.v[i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(a.v[i]) & 0x7FFFFFFFu));
+  KEDGE_LANES(
+      a.v[i] = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, a.v[i]) & 0x7FFFFFFFu));
   return a;
 }
 
@@ -128,8 +129,8 @@ KEDGE_INLINE void store_i8(std::int8_t* p, I32x16 a) {  // each lane within -128
   KEDGE_LANES(p[i] = static_cast<std::int8_t>(a.v[i]));
 }
 KEDGE_INLINE F32x16 exponent_scale(F32x16 a, I32x16 n) {  // a * 2^n by exponent bits
-  KEDGE_LANES(a.v[i] = std::bit_cast<float>(std::bit_cast<std::uint32_t>(a.v[i]) +
-                                            (static_cast<std::uint32_t>(n.v[i]) << 23)));
+  KEDGE_LANES(a.v[i] = __builtin_bit_cast(float, __builtin_bit_cast(std::uint32_t, a.v[i]) +
+                                                     (static_cast<std::uint32_t>(n.v[i]) << 23)));
   return a;
 }
 

@@ -4,7 +4,6 @@
 // docs/decisions.md says why not a general vector library.
 #pragma once
 
-#include <bit>
 #include <cstddef>
 #include <cstdint>
 
