@@ -28,7 +28,8 @@ class KEDGE_API Cpu {
   Status run(std::span<const cpu::Phase> phases, std::size_t outputs_begin,
              const cpu::Launch& launch) const noexcept;
 
-  // One operator at once: check, cut into phases, run. Rows are those of the arguments.
+  // One operator at once: check, cut into phases, run for the first `rows` rows of the arguments.
+  // Operators on logits run for as many outputs.
   template <class Op>
   Status run(const typename Op::Args& args, std::int64_t rows) const noexcept {
     KEDGE_CHECK(Op::check(args));
@@ -50,6 +51,10 @@ KEDGE_API Isa best_isa() noexcept;
 
 inline std::size_t one_unit_per_row(const void*, const Launch& launch) noexcept {
   return static_cast<std::size_t>(launch.rows);
+}
+// For operators on logits, which exist only for the rows that somebody asked for.
+inline std::size_t one_unit_per_output(const void*, const Launch& launch) noexcept {
+  return static_cast<std::size_t>(launch.outputs);
 }
 
 }  // namespace cpu

@@ -1,0 +1,77 @@
+// argmax micro-kernel. Plan:
+//   1. per chunk of 4096 values: 16 lanes keep the first largest value each and where it stood, the
+//      lanes are folded by (value, lowest index); a NaN is noted on the way;
+//   2. per row: the first chunk whose best is largest.
+// Only comparisons, so any order would give the same bytes.
+#include "kedge/kernel/cpu/argmax.hpp"
+#include "kedge/kernel/cpu/nan-inl.hpp"
+#include "kedge/kernel/cpu/simd/simd.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu {
+namespace KEDGE_ISA {
+namespace {
+
+struct Best {
+  std::int32_t index;  // -1: there was a NaN
+  float value;
+};
+
+Best best_of(const float* x, int n) noexcept {
+  const F32x16 lowest = set1(-__builtin_inff());
+  F32x16 best = lowest, seen_nan = zero();
+  I32x16 block = set1(std::int32_t{0});
+  for (int i = 0; i < n; i += 16) {
+    // Beyond the end -infinity, which never wins against an earlier entry.
+    const F32x16 v =
+        i + 16 <= n ? load(x + i) : select(first(n - i), load_first(x + i, n - i), lowest);
+    seen_nan = note_nan(seen_nan, v);
+    const Mask16 larger = greater(v, best);
+    best = select(larger, v, best);
+    block = select(larger, set1(std::int32_t{i}), block);
+  }
+  if (reduce_max(seen_nan) > 0) return {-1, __builtin_bit_cast(float, nan_bits)};
+  float values[16];
+  std::int32_t blocks[16];
+  store(values, best);
+  store(blocks, block);
+  Best result{blocks[0], values[0]};
+  for (int lane = 1; lane < 16; ++lane) {
+    const std::int32_t index = blocks[lane] + lane;
+    if (values[lane] > result.value || (values[lane] == result.value && index < result.index))
+      result = {index, values[lane]};
+  }
+  result.value = x[result.index];  // lanes that only saw -infinity point at their first entry
+  return result;
+}
+
+void argmax_chunks(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
+  const auto& a = *static_cast<const op::Argmax::Args*>(args);
+  for (std::size_t unit = begin; unit < end; ++unit) {
+    const RowChunk c = row_chunk(unit, a.x.width(), search_chunk);
+    const Best best = best_of(a.x.row<float>(c.row) + c.begin, static_cast<int>(c.end - c.begin));
+    a.chunk_value.row<float>(c.row)[c.index] = best.value;
+    a.chunk_index.row<std::int32_t>(c.row)[c.index] =
+        best.index < 0 ? -1 : best.index + static_cast<std::int32_t>(c.begin);
+  }
+}
+
+void argmax_rows(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
+  const auto& a = *static_cast<const op::Argmax::Args*>(args);
+  for (auto r = static_cast<std::int64_t>(begin); r < static_cast<std::int64_t>(end); ++r) {
+    const float* value = a.chunk_value.row<float>(r);
+    const std::int32_t* index = a.chunk_index.row<std::int32_t>(r);
+    std::int64_t best = 0;
+    for (std::int64_t c = 0; c < a.chunk_index.width() && index[best] >= 0; ++c)
+      if (index[c] < 0 || value[c] > value[best]) best = c;
+    *a.index.row<std::int32_t>(r) = index[best];
+    *a.value.row<float>(r) = value[best];
+  }
+}
+
+}  // namespace
+}  // namespace KEDGE_ISA
+
+extern const ArgmaxUnit KEDGE_UNIT(argmax);
+const ArgmaxUnit KEDGE_UNIT(argmax) = {KEDGE_ISA::argmax_chunks, KEDGE_ISA::argmax_rows};
+
+}  // namespace kedge::inline KEDGE_ABI::cpu
