@@ -14,6 +14,10 @@ target_compile_features(kedge_compile INTERFACE cxx_std_20)
 # intrinsics, or bytes would change with its version (docs/exactness.md).
 target_compile_options(kedge_compile INTERFACE -ffp-contract=off -fvisibility=hidden
   -fvisibility-inlines-hidden -Wall -Wextra -Wpedantic -Wshadow -Wconversion -Wno-sign-conversion)
+if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU" AND CMAKE_CXX_COMPILER_VERSION VERSION_LESS 13)
+  # GCC 12 warns about its own std::string operator+ (GCC bug 105651).
+  target_compile_options(kedge_compile INTERFACE -Wno-restrict)
+endif()
 if(KEDGE_WARNINGS_AS_ERRORS)
   target_compile_options(kedge_compile INTERFACE -Werror)
 endif()

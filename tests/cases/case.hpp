@@ -14,6 +14,7 @@
 
 #include "kedge/core/block.hpp"
 #include "kedge/core/tensor.hpp"
+#include "kedge/kernel/cpu/phase.hpp"
 #include "kedge/op/op.hpp"
 
 namespace kedge::cases {
@@ -30,19 +31,46 @@ class Workspace {
     t.data = allocate(t.bytes());
     return t;
   }
-  // Normal values times `scale`, reproducible per (seed, name of the stream, index).
+  // Nearly normal values of deviation `scale`, reproducible per (seed, stream, row): rows do not
+  // depend on their count. The sum of four uniforms is quick and, unlike std::normal_distribution,
+  // the same with every standard library.
   template <class... Extents>
   Tensor random(std::uint64_t stream, float scale, Extents... extents) {
     Tensor t = make(Element::f32, extents...);
-    for (std::int64_t r = 0; r < t.rows();
-         ++r) {  // a generator per row: rows do not depend on count
+    for (std::int64_t r = 0; r < t.rows(); ++r) {
       std::mt19937_64 rng(seed_ * 1000003 + stream * 7919 + static_cast<std::uint64_t>(r));
-      std::normal_distribution<float> normal(0.0f, scale);
-      for (std::int64_t i = 0; i < t.width(); ++i) t.row<float>(r)[i] = normal(rng);
+      float* row = t.row<float>(r);
+      for (std::int64_t i = 0; i < t.width(); ++i) {
+        const std::uint64_t bits = rng();
+        const auto sum = static_cast<std::int32_t>((bits & 0xFFFF) + (bits >> 16 & 0xFFFF) +
+                                                   (bits >> 32 & 0xFFFF) + (bits >> 48));
+        row[i] = static_cast<float>(sum - 131070) * (scale * 2.6428e-5f);  // sqrt(3) / 65536
+      }
     }
     return t;
   }
   std::uint64_t seed() const { return seed_; }
+
+  // Remembers the contents of every tensor made so far; restore() brings them back.
+  void save() {
+    saved_.clear();
+    for (const auto& [memory, bytes] : blocks_)
+      saved_.emplace_back(memory + guard, memory + guard + bytes);
+  }
+  void restore() const {
+    for (std::size_t b = 0; b < saved_.size(); ++b)
+      if (!saved_[b].empty())
+        std::memcpy(blocks_[b].first + guard, saved_[b].data(), saved_[b].size());
+  }
+  // The remembered contents of memory that a tensor of this workspace occupies.
+  const std::byte* saved(const std::byte* data) const {
+    for (std::size_t b = 0; b < saved_.size(); ++b) {
+      const std::byte* first = blocks_[b].first + guard;
+      if (data >= first && data < first + saved_[b].size())
+        return saved_[b].data() + (data - first);
+    }
+    return nullptr;
+  }
 
   bool intact() const {
     for (const auto& [memory, bytes] : blocks_)
@@ -73,13 +101,16 @@ class Workspace {
   std::uint64_t seed_;
   std::vector<std::pair<std::byte*, std::size_t>> blocks_;
   std::vector<std::shared_ptr<void>> owners_;
+  std::vector<std::vector<std::byte>> saved_;
 };
 
 template <class Op>
 struct Case {
   std::string name;  // shape and settings, in words that sort
-  // Arguments for `rows` rows, outputs allocated. Weights are in the layout that a file has
-  // (row_major); the test packs them for a backend that wants panels.
+  // Arguments for `rows` rows; outputs and scratch that are left without memory are inferred and
+  // allocated by the test. A tensor whose first extent is the row count whatever that is holds one
+  // entry per row: the exactness test cuts a call into several along it. Weights are in the layout
+  // that a file has (row_major); the test packs them for a backend that wants panels.
   std::function<typename Op::Args(Workspace&, std::int64_t rows)> make;
   // |y - reference| <= tolerance * max|reference| of the row. 0: the bytes must be equal.
   double tolerance = 0;
@@ -90,5 +121,16 @@ struct Case {
 // Specialized by tests/cases/<op>.hpp.
 template <class Op>
 std::vector<Case<Op>> cases();
+
+// How the generic tests treat an operator. Specialize it beside cases<Op>() where this is wrong.
+template <class Op>
+struct Harness {
+  // False: a call cannot be cut into calls of fewer rows by cutting its tensors (rows of attention
+  // see what earlier rows stored). The operator's own test then covers splits.
+  static constexpr bool sliceable = true;
+  // Turns arguments as a file has them into what the CPU's kernels take (packs weights, say).
+  // Memory comes from the workspace.
+  static Status prepare_cpu(Workspace&, typename Op::Args&, cpu::Isa) { return {}; }
+};
 
 }  // namespace kedge::cases
