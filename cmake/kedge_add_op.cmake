@@ -22,24 +22,31 @@ endif()
 define_property(GLOBAL PROPERTY KEDGE_OPS BRIEF_DOCS "Operators in order of kedge_add_op" FULL_DOCS "-")
 define_property(GLOBAL PROPERTY KEDGE_SHADER_OPS BRIEF_DOCS "Operators that have a shader" FULL_DOCS "-")
 
+# kedge_add_isa_units(NAME HEADER TARGET): compiles HEADER once per ISA, with that ISA's flags and
+# KEDGE_ISA defined, and links the units into TARGET. Only such units get ISA flags.
+function(kedge_add_isa_units name header target)
+  foreach(isa IN LISTS KEDGE_ISAS)
+    set(unit ${CMAKE_BINARY_DIR}/isa/${name}_${isa}.cpp)
+    file(CONFIGURE OUTPUT ${unit} CONTENT
+      "#define KEDGE_ISA ${isa}\n#define KEDGE_ISA_IS_${isa} 1\n#include \"${header}\"\n")
+    add_library(kedge_isa_${name}_${isa} OBJECT ${unit})
+    target_include_directories(kedge_isa_${name}_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/include
+      ${PROJECT_SOURCE_DIR}/tests)
+    target_link_libraries(kedge_isa_${name}_${isa} PRIVATE kedge_compile)
+    target_compile_options(kedge_isa_${name}_${isa} PRIVATE -fno-exceptions -fno-rtti ${KEDGE_ISA_FLAGS_${isa}})
+    set_target_properties(kedge_isa_${name}_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
+    set_property(GLOBAL APPEND PROPERTY KEDGE_ISA_OBJECTS $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
+  endforeach()
+endfunction()
+
 function(kedge_add_op name)
   cmake_parse_arguments(arg "SHADER" "" "" ${ARGN})
   set_property(GLOBAL APPEND PROPERTY KEDGE_OPS ${name})
   if(arg_SHADER)
     set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_OPS ${name})
   endif()
-  foreach(isa IN LISTS KEDGE_ISAS)
-    set(unit ${CMAKE_BINARY_DIR}/isa/${name}_${isa}.cpp)
-    file(CONFIGURE OUTPUT ${unit} CONTENT
-      "#define KEDGE_ISA ${isa}\n#define KEDGE_ISA_IS_${isa} 1\n#include \"kedge/kernel/cpu/${name}-inl.hpp\"\n")
-    add_library(kedge_isa_${name}_${isa} OBJECT ${unit})
-    target_include_directories(kedge_isa_${name}_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/include)
-    target_link_libraries(kedge_isa_${name}_${isa} PRIVATE kedge_compile)
-    target_compile_options(kedge_isa_${name}_${isa} PRIVATE -fno-exceptions -fno-rtti ${KEDGE_ISA_FLAGS_${isa}})
-    set_target_properties(kedge_isa_${name}_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
-    target_sources(kedge PRIVATE $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
-    set_property(GLOBAL APPEND PROPERTY KEDGE_ISA_OBJECTS $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
-  endforeach()
+  kedge_add_isa_units(${name} "kedge/kernel/cpu/${name}-inl.hpp" kedge)
 endfunction()
 
 # Writes generated/kedge/ops.inc (KEDGE_OP(rms_norm, RmsNorm) per line) and ops_includes.inc.
