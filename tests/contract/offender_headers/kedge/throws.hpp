@@ -1,0 +1,2 @@
+#pragma once
+inline void throws() { throw 1; }
