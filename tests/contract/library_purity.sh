@@ -7,6 +7,7 @@
 #   snprintf, vsnprintf              write to memory: Error's text
 #   operator new                     throws only std::bad_alloc, caught at the boundary
 #   std::__throw_*                   what std containers throw on cold paths, caught at the boundary
+#   __cxa_throw_bad_array_new_length the compiler's, for the size of an array of unsigned length
 #   __cxa_begin_catch, end_catch     that boundary
 #   __gxx_personality_v0, _Unwind_Resume   destructors on the way to it
 #   std::terminate, __clang_call_terminate the compiler's, where noexcept would be broken
@@ -14,7 +15,7 @@
 set -u -o pipefail
 nm=${NM:-nm}
 deny='^(abort|exit|_exit|_Exit|quick_exit|at_quick_exit|__assert_fail|__assert|raise|kill|longjmp'
-deny+='|__cxa_throw|__cxa_rethrow|__cxa_throw_bad_array_new_length|_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE'
+deny+='|__cxa_throw|__cxa_rethrow|_ZSt17rethrow_exceptionNSt15__exception_ptr13exception_ptrE'
 deny+='|getenv|secure_getenv|__secure_getenv|setenv|putenv|environ|__environ'
 deny+='|printf|vprintf|fprintf|vfprintf|dprintf|vdprintf|__printf_chk|__vprintf_chk|__fprintf_chk|__vfprintf_chk|__dprintf_chk'
 deny+='|puts|putchar|putc|fputs|fputc|perror|psignal|syslog|__syslog_chk|stdout|stderr'
