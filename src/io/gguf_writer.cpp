@@ -82,7 +82,8 @@ class Fields {
     else if (const auto* d = std::get_if<double>(&value.value)) real(value.type, *d);
     else if (const auto* b = std::get_if<bool>(&value.value)) put(static_cast<std::uint8_t>(*b));
     else if (const auto* s = std::get_if<std::string>(&value.value)) text(*s);
-    else array(*std::get<std::shared_ptr<const GgufArray>>(value.value));
+    else if (const auto* a = std::get_if<std::shared_ptr<const GgufArray>>(&value.value))
+      array(**a);
   }
 
  private:
@@ -201,6 +202,17 @@ bool contains(const Entries& entries, std::string_view name) noexcept {
   return false;
 }
 
+// Element by element: copying vectors whole would leave a `throw;` of theirs in the library.
+GgufArray copy_of(const GgufArray& array) {
+  GgufArray copy;
+  copy.type = array.type;
+  copy.integers = array.integers;
+  copy.floats = array.floats;
+  for (const std::string& text : array.strings) copy.strings.push_back(std::string(text));
+  for (const GgufArray& inner : array.arrays) copy.arrays.push_back(copy_of(inner));
+  return copy;
+}
+
 template <class Value>
 GgufValue holding(Type type, Value value) {
   GgufValue result;
@@ -225,7 +237,8 @@ Status GgufWriter::add(std::string_view key, const GgufValue& value) noexcept {
     alignment = *found;
   }
   KEDGE_CHECK(guarded(shown.text(), [&]() -> Status {
-    metadata_.emplace_back(std::string(key), value);
+    std::pair<std::string, GgufValue> entry(key, value);
+    metadata_.push_back(std::move(entry));
     return {};
   }));
   alignment_ = alignment;
@@ -252,7 +265,7 @@ Status GgufWriter::add_array(std::string_view key, const GgufArray& value) noexc
   // Checked before it is copied: a copy of arrays nested without end would end the stack.
   KEDGE_CHECK(check_array(Shown(key).text(), value, 1));
   return guarded(Shown(key).text(), [&] {
-    return add(key, holding(Type::array, std::make_shared<const GgufArray>(value)));
+    return add(key, holding(Type::array, std::make_shared<const GgufArray>(copy_of(value))));
   });
 }
 

@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <cinttypes>
-#include <nlohmann/json.hpp>
+#include <cstdio>
 #include <numeric>
+
+// Its own consistency checks would end the process; what a file can do wrong it reports as an
+// event.
+#define JSON_ASSERT(condition) static_cast<void>(0)
+#include <nlohmann/json.hpp>
 
 #include "io/shown.hpp"
 
@@ -155,12 +160,53 @@ Result<std::string_view> Json::string(const char* place, const char* what) const
   return std::string_view(text_);
 }
 
-Result<std::string> json_quoted(std::string_view text, const char* place) {
-  try {
-    return nlohmann::json(std::string(text)).dump();
-  } catch (const nlohmann::json::exception&) {
-    return fail(Code::invalid_argument, place, "'%s' is not UTF-8", Shown(text).text());
+namespace {
+
+// Bytes of the UTF-8 sequence that starts `text`, 0 when it is none: cut short, overlong, a
+// surrogate or beyond U+10FFFF.
+std::size_t utf8_length(std::string_view text) noexcept {
+  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned lead = byte(0);
+  const std::size_t length = lead < 0x80             ? 1
+                             : (lead & 0xE0) == 0xC0 ? 2
+                             : (lead & 0xF0) == 0xE0 ? 3
+                             : (lead & 0xF8) == 0xF0 ? 4
+                                                     : 0;
+  if (length == 0 || length > text.size()) return 0;
+  unsigned code = length == 1 ? lead : lead & (0x7Fu >> length);
+  for (std::size_t i = 1; i < length; ++i) {
+    if ((byte(i) & 0xC0) != 0x80) return 0;
+    code = code << 6 | (byte(i) & 0x3Fu);
   }
+  constexpr unsigned least[] = {0, 0, 0x80, 0x800, 0x10000};
+  const bool surrogate = code >= 0xD800 && code < 0xE000;
+  return code < least[length] || surrogate || code > 0x10FFFF ? 0 : length;
+}
+
+}  // namespace
+
+Result<std::string> json_quoted(std::string_view text, const char* place) {
+  std::string quoted = "\"";
+  for (std::size_t i = 0; i < text.size();) {
+    const std::size_t length = utf8_length(text.substr(i));
+    if (length == 0)
+      return fail(Code::invalid_argument, place, "'%s' is not UTF-8 at byte %zu",
+                  Shown(text).text(), i);
+    const auto byte = static_cast<unsigned char>(text[i]);
+    if (byte == '"' || byte == '\\') {
+      quoted += '\\';
+      quoted += text[i];
+    } else if (byte < 0x20) {
+      char escape[8];
+      std::snprintf(escape, sizeof escape, "\\u%04x", unsigned{byte});
+      quoted += escape;
+    } else {
+      quoted.append(text, i, length);
+    }
+    i += length;
+  }
+  quoted += '"';
+  return quoted;
 }
 
 }  // namespace kedge::inline KEDGE_ABI::io

@@ -172,7 +172,7 @@ Result<Safetensors> Safetensors::parse(Source source) {
         char what[160];
         std::snprintf(what, sizeof what, "__metadata__ '%s'", Shown(key).text());
         KEDGE_TRY(const std::string_view text, value.string(file, what));
-        result.metadata_.emplace_back(key, text);
+        result.metadata_.emplace_back(std::string(key), std::string(text));
       }
       continue;
     }
@@ -238,7 +238,7 @@ Status SafetensorsWriter::add_metadata(std::string_view key, std::string_view va
     if (entry.first == key)
       return fail(Code::invalid_argument, shown.text(), "the key is there already");
   return guarded(shown.text(), [&]() -> Status {
-    metadata_.emplace_back(key, value);
+    metadata_.emplace_back(std::string(key), std::string(value));
     return {};
   });
 }
@@ -258,7 +258,8 @@ Status SafetensorsWriter::add_tensor(std::string_view name, SafeType type,
                 "expected %" PRIu64 " bytes by type and shape, found %zu",
                 expected.value_or(~std::uint64_t{0}), bytes.size());
   return guarded(shown.text(), [&]() -> Status {
-    tensors_.push_back({std::string(name), type, {shape.begin(), shape.end()}, bytes});
+    Entry entry{std::string(name), type, {shape.begin(), shape.end()}, bytes};
+    tensors_.push_back(std::move(entry));
     return {};
   });
 }

@@ -54,7 +54,8 @@ TEST(Safetensors, RoundTrip) {
   std::vector<std::byte> data(64);
   for (std::size_t i = 0; i < data.size(); ++i) data[i] = static_cast<std::byte>(i + 1);
   SafetensorsWriter writer;
-  ASSERT_TRUE(ok(writer.add_metadata("note", "quotes \" and \\ and \n and K\u00e4se")));
+  ASSERT_TRUE(ok(
+      writer.add_metadata("note", "quotes \" and \\ and \n and K\u00e4se \uffff \U0010ffff \x7f")));
   ASSERT_TRUE(ok(writer.add_metadata("empty", "")));
   const std::int64_t three[] = {3}, one_by_two[] = {1, 2}, none[] = {4, 0};
   const auto bytes = [&](std::size_t size) {
@@ -81,7 +82,8 @@ TEST(Safetensors, RoundTrip) {
   for (const auto& file : files) {
     ASSERT_TRUE(ok(file));
     ASSERT_EQ(file->metadata().size(), 2u);
-    EXPECT_EQ(file->metadata()[0].second, "quotes \" and \\ and \n and K\u00e4se");
+    EXPECT_EQ(file->metadata()[0].second,
+              "quotes \" and \\ and \n and K\u00e4se \uffff \U0010ffff \x7f");
     ASSERT_EQ(file->tensors().size(), 9u);
     EXPECT_EQ(file->tensor("i64")->shape, (std::vector<std::int64_t>{1, 2}));
     EXPECT_EQ(file->tensor("none")->bytes, 0u);
@@ -174,9 +176,14 @@ TEST(SafetensorsWriter, RefusesWhatTheFormatCannotHold) {
   EXPECT_TRUE(ok(writer.add_tensor("w", SafeType::f32, two, {data, 8})));
   EXPECT_TRUE(
       fails_with(writer.add_tensor("w", SafeType::f32, two, {data, 8}), invalid, {"already"}));
-  ASSERT_TRUE(ok(writer.add_metadata("k", "\xFF")));
-  Bytes out;
-  EXPECT_TRUE(fails_with(writer.write(out), invalid, {"UTF-8"}));
+  // Stray, cut short, overlong, surrogate, too high.
+  for (const char* text : {"a\xFF", "\xC3", "\xC0\x80", "\xED\xA0\x80", "\xF4\x90\x80\x80"}) {
+    SafetensorsWriter bad;
+    ASSERT_TRUE(ok(bad.add_metadata("k", text)));
+    Bytes out;
+    EXPECT_TRUE(fails_with(bad.write(out), invalid, {"UTF-8"})) << text;
+    EXPECT_TRUE(out.empty());
+  }
 }
 
 }  // namespace
