@@ -108,7 +108,7 @@ Status run_phases(Executor* executor, Sum& sum) {
                                {sum_first, sum_units, &sum, true}};
   auto cpu = Cpu::create({cpu::Isa::scalar, executor});
   if (!cpu) return unexpected(cpu.error());
-  return cpu->run(phases, {1, 1});
+  return cpu->run(phases, std::size(phases), {1, 1});
 }
 
 TEST(Executor, APhaseSeesTheWholeOneBefore) {
