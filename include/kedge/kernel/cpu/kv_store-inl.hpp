@@ -1,0 +1,66 @@
+// kv_store micro-kernel. Plan, per 64 rows of one head:
+//   1. values: a row is stored as it stands, 16 at a time, the padding as zeros;
+//   2. keys: up to 16 rows are converted side by side, then written dimension by dimension, so that
+//      neighbouring positions, which share a cache line of the transposed tile, are written
+//      together.
+#include "kedge/kernel/cpu/kv_store.hpp"
+#include "kedge/kernel/cpu/simd/simd.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu {
+namespace KEDGE_ISA {
+namespace {
+
+KEDGE_INLINE void store_values(float* p, F32x16 a) { store(p, a); }
+KEDGE_INLINE void store_values(std::uint16_t* p, F32x16 a) { store_f16(p, a); }
+
+// A row of `width` values to E, the last 16 filled with zeros.
+template <class E>
+KEDGE_INLINE void convert(const float* x, int width, E* y) {
+  int d = 0;
+  for (; d + 16 <= width; d += 16) store_values(y + d, load(x + d));
+  if (d < width) store_values(y + d, load_first(x + d, width - d));
+}
+
+template <class E>
+void kv_store_rows_of_head(const void* args, const Launch& launch, std::size_t begin,
+                           std::size_t end) noexcept {
+  const auto& a = *static_cast<const op::KvStore::Args*>(args);
+  const KvPageLayout layout = op::KvStore::layout(a);
+  const int head_dim = a.head_dim;
+  const auto* position = a.position.as<std::int32_t>();
+  const auto* sequence = a.sequence.as<std::int32_t>();
+  constexpr int group = 16;
+  alignas(64) E keys[group][256];
+  E* target[group];
+  for (auto unit = static_cast<std::int64_t>(begin); unit < static_cast<std::int64_t>(end);
+       ++unit) {
+    const std::int64_t head = unit % a.kv_heads;
+    const std::int64_t first_row = unit / a.kv_heads * kv_store_rows;
+    const std::int64_t last_row =
+        first_row + kv_store_rows < launch.rows ? first_row + kv_store_rows : launch.rows;
+    for (std::int64_t row = first_row; row < last_row; row += group) {
+      const int count = last_row - row < group ? static_cast<int>(last_row - row) : group;
+      for (int i = 0; i < count; ++i) {
+        const std::int32_t at = position[row + i];
+        const std::int32_t page = a.pages.row<std::int32_t>(sequence[row + i])[at / page_positions];
+        E* block = kv_head_block<E>(a.cache, layout, page, head);
+        const std::int64_t slot = at % page_positions;
+        convert(a.v.row<float>(row + i) + head * head_dim, head_dim,
+                block + layout.value_index(slot, 0));
+        convert(a.k.row<float>(row + i) + head * head_dim, head_dim, keys[i]);
+        target[i] = block + layout.key_index(slot, 0);
+      }
+      for (int d = 0; d < head_dim; ++d)
+        for (int i = 0; i < count; ++i) target[i][d * page_positions] = keys[i][d];
+    }
+  }
+}
+
+}  // namespace
+}  // namespace KEDGE_ISA
+
+extern const KvStoreUnit KEDGE_UNIT(kv_store);
+const KvStoreUnit KEDGE_UNIT(kv_store) = {KEDGE_ISA::kv_store_rows_of_head<std::uint16_t>,
+                                          KEDGE_ISA::kv_store_rows_of_head<float>};
+
+}  // namespace kedge::inline KEDGE_ABI::cpu
