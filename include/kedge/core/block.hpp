@@ -63,9 +63,9 @@ KEDGE_INLINE int q6_k_value(const BlockQ6_K& b, unsigned i) noexcept {  // 0..63
 
 // Decodes values [0, width) of a row whose blocks start at `row`. Products are rounded once per
 // step, in the order written: the definition that packed kernels and shaders are compared with.
-inline void decode_row(Element element, const std::byte* row, std::int64_t width,
-                       float* out) noexcept {
-  const auto block = [row]<class B>(std::int64_t index) {
+KEDGE_INLINE void decode_row(Element element, const std::byte* row, std::int64_t width,
+                             float* out) noexcept {
+  const auto block = [row]<class B>(std::int64_t index) __attribute__((always_inline)) {
     B b;
     std::memcpy(&b, row + static_cast<std::size_t>(index) * sizeof(B), sizeof(B));
     return b;

@@ -1,8 +1,12 @@
 // The rounding policy of activations, shared by every kernel that writes q8_act, this reference and
 // the CPU's: per 32 values d = max|x| / 127, q = x * (127 / max|x|) to nearest, ties to even.
+// A block whose largest magnitude is below 2^-100 rounds to zeros with d = 0, so that 127 / max|x|
+// is always finite. A block with a NaN or an infinity has zeros and d = NaN: whatever is computed
+// from it is NaN, and the caller's check of the logits sees it.
 #pragma once
 
 #include <cmath>
+#include <limits>
 
 #include "kedge/core/block.hpp"
 #include "kedge/core/tensor.hpp"
@@ -11,10 +15,19 @@ namespace kedge::inline KEDGE_ABI::ref {
 
 inline void round_block(const float* x, BlockQ8Act& block) noexcept {
   float largest = 0;
-  for (int i = 0; i < 32; ++i) largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
-  const float inverse = largest > 0 ? 127.0f / largest : 0.0f;
+  bool finite = true;
+  for (int i = 0; i < 32; ++i) {
+    finite = finite && std::isfinite(x[i]);
+    largest = std::fabs(x[i]) > largest ? std::fabs(x[i]) : largest;
+  }
   block = {};
-  block.d = largest / 127.0f;
+  if (!finite) {
+    block.d = block.d_sum = std::numeric_limits<float>::quiet_NaN();
+    return;
+  }
+  const bool nothing = largest < 0x1p-100f;
+  const float inverse = nothing ? 0.0f : 127.0f / largest;
+  block.d = nothing ? 0.0f : largest / 127.0f;
   int sum[2] = {0, 0};
   for (int i = 0; i < 32; ++i) {
     const int q = static_cast<int>(std::nearbyintf(x[i] * inverse));

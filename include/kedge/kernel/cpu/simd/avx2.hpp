@@ -156,8 +156,10 @@ KEDGE_INLINE U8x64 high_nibbles(U8x64 a) {
 }
 template <int shift>
 KEDGE_INLINE __m256i join_high2_8(__m256i low, __m256i high) {
-  const __m256i two = _mm256_and_si256(_mm256_srli_epi16(high, shift), _mm256_set1_epi8(3));
-  return _mm256_or_si256(low, _mm256_slli_epi16(two, 4));
+  __m256i at = high;  // the two bits at 4 and 5; what else a shift brings is masked off
+  if constexpr (shift < 4) at = _mm256_slli_epi16(high, 4 - shift);
+  if constexpr (shift > 4) at = _mm256_srli_epi16(high, shift - 4);
+  return _mm256_or_si256(low, _mm256_and_si256(at, _mm256_set1_epi8(0x30)));
 }
 template <int shift>
 KEDGE_INLINE U8x64 join_high2(U8x64 low, U8x64 high) {

@@ -1,0 +1,244 @@
+// matmul with weights in blocks. Per block of 32 k and panel of 16 rows (lane = row):
+//   1. unpack 8 groups of 4 x 16 weights to bytes, once for all columns;
+//   2. per column: exact integer dot products, activations broadcast from memory; the weight's
+//      offset is where the accumulator starts, computed when the activations were rounded;
+//   3. per column: acc = fma(float(s), d_weight * d_x, acc).
+#pragma once
+
+#include "kedge/kernel/cpu/matmul_task-inl.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
+namespace {
+
+// A format says, for one block at `p`: the weights of group g, what a dot product starts with, and
+// how integer sums (`sums` of them, each over 32 / sums values) and scales join the accumulator.
+struct FormatQ8_0 {
+  static constexpr Element element = Element::q8_0;
+  static constexpr int sums = 1, blocks = 1;
+  static constexpr std::size_t header = 0, bytes = 544;
+  using Weights = SignedWeights;
+  struct Scales {
+    F32x16 d;
+  };
+  KEDGE_INLINE static Scales scales(const std::byte*, const std::byte* p) {
+    return {load_f16(reinterpret_cast<const std::uint16_t*>(p + panel::q8_scales))};
+  }
+  template <int g>
+  KEDGE_INLINE static Weights group(const std::byte* p) {
+    return signed_weights(load_u8(p + g * 64));
+  }
+  template <int>
+  KEDGE_INLINE static I32x16 start(const BlockQ8Act& a) {
+    return signed_start(a);
+  }
+  KEDGE_INLINE static I32x16 dot(I32x16 s, Weights w, const std::int8_t* a) {
+    return dot_signed(s, w, a);
+  }
+  KEDGE_INLINE static F32x16 join(const I32x16 (&s)[1], const Scales& k, const BlockQ8Act& a,
+                                  F32x16 acc) {
+    return fma(to_f32(s[0]), mul(k.d, set1(a.d)), acc);
+  }
+};
+
+struct Nibbles {
+  using Weights = U8x64;
+  template <int g>
+  KEDGE_INLINE static Weights group(const std::byte* p) {
+    const U8x64 pair = load_u8(p + g % 4 * 64);
+    return g < 4 ? low_nibbles(pair) : high_nibbles(pair);
+  }
+  KEDGE_INLINE static I32x16 dot(I32x16 s, Weights w, const std::int8_t* a) {
+    return dot_unsigned(s, w, a);
+  }
+};
+
+struct FormatQ4_0 : Nibbles {
+  static constexpr Element element = Element::q4_0;
+  static constexpr int sums = 1, blocks = 1;
+  static constexpr std::size_t header = 0, bytes = 288;
+  struct Scales {
+    F32x16 d;
+  };
+  KEDGE_INLINE static Scales scales(const std::byte*, const std::byte* p) {
+    return {load_f16(reinterpret_cast<const std::uint16_t*>(p + panel::q4_scales))};
+  }
+  template <int>
+  KEDGE_INLINE static I32x16 start(const BlockQ8Act& a) {
+    return set1(a.neg8_sum);
+  }
+  KEDGE_INLINE static F32x16 join(const I32x16 (&s)[1], const Scales& k, const BlockQ8Act& a,
+                                  F32x16 acc) {
+    return fma(to_f32(s[0]), mul(k.d, set1(a.d)), acc);
+  }
+};
+
+struct FormatQ4_1 : Nibbles {
+  static constexpr Element element = Element::q4_1;
+  static constexpr int sums = 1, blocks = 1;
+  static constexpr std::size_t header = 0, bytes = 320;
+  struct Scales {
+    F32x16 d, m;
+  };
+  KEDGE_INLINE static Scales scales(const std::byte*, const std::byte* p) {
+    return {load_f16(reinterpret_cast<const std::uint16_t*>(p + panel::q4_scales)),
+            load_f16(reinterpret_cast<const std::uint16_t*>(p + panel::q4_minima))};
+  }
+  template <int>
+  KEDGE_INLINE static I32x16 start(const BlockQ8Act&) {
+    return set1(std::int32_t{0});
+  }
+  KEDGE_INLINE static F32x16 join(const I32x16 (&s)[1], const Scales& k, const BlockQ8Act& a,
+                                  F32x16 acc) {
+    return fma(k.m, set1(a.d_sum), fma(to_f32(s[0]), mul(k.d, set1(a.d)), acc));
+  }
+};
+
+struct FormatQ6_K {
+  static constexpr Element element = Element::q6_k;
+  static constexpr int sums = 2, blocks = 8;
+  static constexpr std::size_t header = panel::q6_header, bytes = panel::q6_block;
+  using Weights = U8x64;
+  struct Scales {
+    F32x16 d, sub[2];
+  };
+  KEDGE_INLINE static Scales scales(const std::byte* super, const std::byte* p) {
+    const auto* sub = reinterpret_cast<const std::int8_t*>(p + panel::q6_scales);
+    return {load_f16(reinterpret_cast<const std::uint16_t*>(super)),
+            {to_f32(load_i8(sub)), to_f32(load_i8(sub + 16))}};
+  }
+  template <int g>
+  KEDGE_INLINE static Weights group(const std::byte* p) {
+    return join_high2<g % 4 * 2>(Nibbles::group<g>(p), load_u8(p + panel::q6_high + g / 4 * 64));
+  }
+  template <int i>
+  KEDGE_INLINE static I32x16 start(const BlockQ8Act& a) {
+    return set1(a.neg32_sum[i]);
+  }
+  KEDGE_INLINE static I32x16 dot(I32x16 s, Weights w, const std::int8_t* a) {
+    return dot_unsigned(s, w, a);
+  }
+  // |s| <= 16 * 32 * 127 and |sub| <= 128: products and their sum stay below 2^24, so F32 holds the
+  // integer exactly, at half the price of a 32-bit multiplication.
+  KEDGE_INLINE static F32x16 join(const I32x16 (&s)[2], const Scales& k, const BlockQ8Act& a,
+                                  F32x16 acc) {
+    const F32x16 sum = fma(to_f32(s[1]), k.sub[1], mul(to_f32(s[0]), k.sub[0]));
+    return fma(sum, mul(k.d, set1(a.d)), acc);
+  }
+};
+
+// A dot product is a chain of 8 instructions, each waiting for the one before. Running a few side
+// by side in the order of the code keeps the scheduler's queue from filling with waiting ones: up
+// to four columns, and where columns are fewer, several partial sums for each. More than four
+// columns would need more pointers than there are registers.
+constexpr int side_by_side(int columns, int sums) {
+  if (pass_columns < 16) return columns;
+  const int most = sums * columns > 16 ? 2 : 4;
+  const int chunks = (columns + most - 1) / most;
+  return (columns + chunks - 1) / chunks;
+}
+constexpr int partial_sums(int chains) {
+  return pass_columns < 16 || chains >= 4 ? 1 : (3 + chains) / chains;
+}
+
+// `count` columns of a block from `x`, `w(Index<g>)` being the weights of group g.
+template <class Format, int count, class Weights>
+KEDGE_INLINE void multiply_columns(const Weights& w, const typename Format::Scales& scales,
+                                   const std::byte* x, std::int64_t stride, F32x16* acc) {
+  constexpr int sums = Format::sums, parts = partial_sums(count * sums);
+  // Opaque pointers, or the compiler makes an index of every column and group: 32 of them, most on
+  // the stack.
+  const std::byte* column[count];
+  unrolled<count>([&](int c) KEDGE_LAMBDA {
+    column[c] = c == 0 ? x : column[c - 1] + stride;
+    asm("" : "+r"(column[c]));
+  });
+  const auto at = [&](int c)
+                      KEDGE_LAMBDA { return reinterpret_cast<const BlockQ8Act*>(column[c]); };
+  I32x16 s[count][sums], part[count][sums][parts];
+  unrolled<sums>([&](auto i) KEDGE_LAMBDA {
+    unrolled<count>([&](int c) KEDGE_LAMBDA {
+      part[c][i][0] = Format::template start<i.value>(*at(c));
+      for (int j = 1; j < parts; ++j) part[c][i][j] = set1(std::int32_t{0});
+    });
+  });
+  unrolled<8>([&](auto g) KEDGE_LAMBDA {
+    const typename Format::Weights weights = w(g);
+    unrolled<count>([&](int c) KEDGE_LAMBDA {
+      I32x16& sum = part[c][g * sums / 8][g % parts];
+      sum = Format::dot(sum, weights, at(c)->q + 4 * g);
+    });
+  });
+  unrolled<count>([&](int c) KEDGE_LAMBDA {
+    unrolled<sums>([&](int i) KEDGE_LAMBDA {
+      s[c][i] = part[c][i][0];
+      for (int j = 1; j < parts; ++j) s[c][i] = add(s[c][i], part[c][i][j]);
+    });
+    acc[c] = Format::join(s[c], scales, *at(c), acc[c]);
+  });
+}
+
+template <class Format, int columns>
+KEDGE_INLINE void multiply_block(const std::byte* super, const std::byte* p, const std::byte* x,
+                                 std::int64_t stride, F32x16 (&acc)[columns]) {
+  const auto scales = Format::scales(super, p);
+  constexpr int side = side_by_side(columns, Format::sums);
+  if constexpr (pass_columns >= 16) {  // enough registers for all the block's weights
+    typename Format::Weights w[8];
+    unrolled<8>([&](auto g) KEDGE_LAMBDA { w[g] = Format::template group<g.value>(p); });
+    const auto kept = [&](int g) KEDGE_LAMBDA { return w[g]; };
+    unrolled<columns / side>([&](int i) KEDGE_LAMBDA {
+      multiply_columns<Format, side>(kept, scales, x + i * side * stride, stride, acc + i * side);
+    });
+    constexpr int rest = columns % side, first = columns - rest;
+    if constexpr (rest > 0)
+      multiply_columns<Format, rest>(kept, scales, x + first * stride, stride, acc + first);
+  } else {
+    const auto loaded = [&](auto g) KEDGE_LAMBDA { return Format::template group<g.value>(p); };
+    multiply_columns<Format, columns>(loaded, scales, x, stride, acc);
+  }
+}
+
+template <class Format, int columns>
+void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row,
+                std::ptrdiff_t ahead) noexcept {
+  constexpr int lines = static_cast<int>((Format::bytes + 63) / 64);
+  const std::int64_t stride = t.x_stride;
+  const std::int64_t supers = t.width / (32 * Format::blocks);
+  const std::byte* p = t.weight + static_cast<std::size_t>(begin) * t.panel_bytes;
+  for (std::int64_t panel = begin; panel < end; ++panel) {
+    const std::byte* x = t.x + row * stride;
+    F32x16 acc[columns];
+    unrolled<columns>([&](int c) KEDGE_LAMBDA { acc[c] = zero(); });
+    for (std::int64_t i = 0; i < supers; ++i) {
+      const std::byte* super = p;
+      p += Format::header;
+      for (int b = 0; b < Format::blocks; ++b) {
+        const std::byte* next = prefetch_at(t, p + ahead);
+        unrolled<lines>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
+        multiply_block<Format, columns>(super, p, x, stride, acc);
+        p += Format::bytes;
+        x += sizeof(BlockQ8Act);
+      }
+    }
+    store_outputs(t, panel, row, acc);
+  }
+}
+
+template <class Format, int... column>
+KEDGE_INLINE void block_panels(const op::Matmul::Args& a, const Launch& launch, std::size_t begin,
+                               std::size_t end, std::integer_sequence<int, column...>) {
+  static constexpr Pass passes[] = {block_pass<Format, column + 1>...};
+  const std::int64_t width = a.weight.width();
+  const Task t = make_task(a, panel_bytes(Format::element, width), width / 32 * 64, end);
+  walk(t, passes, launch.rows, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end));
+}
+
+template <class Format>
+void matmul_blocks(const void* args, const Launch& launch, std::size_t begin,
+                   std::size_t end) noexcept {
+  block_panels<Format>(*static_cast<const op::Matmul::Args*>(args), launch, begin, end,
+                       std::make_integer_sequence<int, pass_columns>{});
+}
+
+}  // namespace
+}  // namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA

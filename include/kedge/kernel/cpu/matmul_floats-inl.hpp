@@ -1,0 +1,115 @@
+// matmul with float weights: one chain of fused multiply-adds per output, k ascending. Lanes are
+// rows, so a vector of weights meets one broadcast activation. A chain advances one step per four
+// cycles; with few columns several panels run side by side, so that memory stays the limit.
+#pragma once
+
+#include "kedge/kernel/cpu/matmul_task-inl.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
+namespace {
+
+struct FormatF32 {
+  static constexpr Element element = Element::f32;
+  using Stored = float;
+  KEDGE_INLINE static F32x16 weights(const float* p) { return load(p); }
+};
+struct FormatF16 {
+  static constexpr Element element = Element::f16;
+  using Stored = std::uint16_t;
+  KEDGE_INLINE static F32x16 weights(const std::uint16_t* p) { return load_f16(p); }
+};
+struct FormatBF16 {
+  static constexpr Element element = Element::bf16;
+  using Stored = std::uint16_t;
+  KEDGE_INLINE static F32x16 weights(const std::uint16_t* p) { return load_bf16(p); }
+};
+
+constexpr int panels_at_once(int columns) {
+  if (pass_columns == 1) return 1;
+  if (pass_columns < 16) return columns == 1 ? 4 : columns == 2 ? 2 : 1;
+  return columns <= 2 ? 4 : columns <= 4 ? 2 : 1;
+}
+
+// `steps` values of k from `k`, for `panels` neighbouring panels.
+template <class Format, int columns, int panels, int steps>
+KEDGE_INLINE void multiply_steps(const typename Format::Stored* weight, std::int64_t panel_stride,
+                                 std::int64_t k, const std::byte* x, std::int64_t stride,
+                                 F32x16 (&acc)[panels][columns]) {
+  F32x16 w[panels][steps];
+  unrolled<panels>([&](int p) KEDGE_LAMBDA {
+    unrolled<steps>([&](int i) KEDGE_LAMBDA {
+      w[p][i] = Format::weights(weight + p * panel_stride + (k + i) * panel_rows);
+    });
+  });
+  unrolled<columns>([&](int c) KEDGE_LAMBDA {
+    const float* a = reinterpret_cast<const float*>(x + c * stride) + k;
+    unrolled<steps>([&](int i) KEDGE_LAMBDA {
+      const F32x16 value = set1(a[i]);
+      unrolled<panels>([&](int p) KEDGE_LAMBDA {
+        F32x16& sum = acc[p][c];
+        sum = fma(w[p][i], value, sum);
+      });
+    });
+  });
+}
+
+template <class Format, int columns, int panels>
+KEDGE_INLINE void multiply_panels(const Task& t, std::int64_t panel, std::int64_t row,
+                                  std::ptrdiff_t ahead) {
+  using Stored = typename Format::Stored;
+  constexpr int steps = 4;
+  constexpr std::ptrdiff_t step_bytes = steps * 16 * sizeof(Stored);
+  const auto bytes = static_cast<std::ptrdiff_t>(t.panel_bytes);
+  const std::byte* first = t.weight + panel * bytes;
+  const auto* weight = reinterpret_cast<const Stored*>(first);
+  const std::int64_t panel_stride = t.width * panel_rows;
+  const std::byte* x = t.x + row * t.x_stride;
+  F32x16 acc[panels][columns];
+  unrolled<panels>([&](int p) KEDGE_LAMBDA {
+    unrolled<columns>([&](int c) KEDGE_LAMBDA { acc[p][c] = zero(); });
+  });
+  std::int64_t k = 0;
+  for (; k + steps <= t.width; k += steps) {
+    // behind its own panel's end a stream goes on in the next group of panels
+    std::ptrdiff_t at = k * 16 * static_cast<std::ptrdiff_t>(sizeof(Stored)) + ahead / panels;
+    if (at >= bytes) at += (panels - 1) * bytes;
+    unrolled<panels>([&](int p) KEDGE_LAMBDA {
+      const std::byte* next = prefetch_at(t, first + at + p * bytes);
+      unrolled<step_bytes / 64>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
+    });
+    multiply_steps<Format, columns, panels, steps>(weight, panel_stride, k, x, t.x_stride, acc);
+  }
+  for (; k < t.width; ++k)
+    multiply_steps<Format, columns, panels, 1>(weight, panel_stride, k, x, t.x_stride, acc);
+  unrolled<panels>([&](int p) KEDGE_LAMBDA { store_outputs(t, panel + p, row, acc[p]); });
+}
+
+template <class Format, int columns>
+void float_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row,
+                std::ptrdiff_t ahead) noexcept {
+  constexpr int many = panels_at_once(columns);
+  std::int64_t panel = begin;
+  for (; panel + many <= end; panel += many)
+    multiply_panels<Format, columns, many>(t, panel, row, ahead);
+  if constexpr (many > 1)
+    for (; panel < end; ++panel) multiply_panels<Format, columns, 1>(t, panel, row, ahead);
+}
+
+template <class Format, int... column>
+KEDGE_INLINE void float_panels(const op::Matmul::Args& a, const Launch& launch, std::size_t begin,
+                               std::size_t end, std::integer_sequence<int, column...>) {
+  static constexpr Pass passes[] = {float_pass<Format, column + 1>...};
+  const std::int64_t width = a.weight.width();
+  const Task t = make_task(a, panel_bytes(Format::element, width), width * 4, end);
+  walk(t, passes, launch.rows, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end));
+}
+
+template <class Format>
+void matmul_floats(const void* args, const Launch& launch, std::size_t begin,
+                   std::size_t end) noexcept {
+  float_panels<Format>(*static_cast<const op::Matmul::Args*>(args), launch, begin, end,
+                       std::make_integer_sequence<int, pass_columns>{});
+}
+
+}  // namespace
+}  // namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA

@@ -1,0 +1,107 @@
+// What the two families of matmul kernels (blocks and floats) share: the call in raw pointers, the
+// walk over panels and column groups, and how results are stored. A "column" is a row of x.
+#pragma once
+
+#include <utility>
+
+#include "kedge/kernel/cpu/matmul.hpp"
+#include "kedge/kernel/cpu/panel.hpp"
+#include "kedge/kernel/cpu/simd/simd.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
+namespace {
+
+// Weights are asked for this many bytes before they are used. With products between the loads, the
+// processor's own prefetcher falls far behind the memory; 16 KiB covers its latency at full rate.
+constexpr std::ptrdiff_t prefetch_ahead = 17 * 1024;
+// Panels of this size together stay in L2 while all column groups pass over them.
+constexpr std::size_t tile_bytes = 256 * 1024;
+// Columns of one pass over a panel. Scalar code gains nothing from several and takes long to build.
+#if defined(KEDGE_ISA_IS_scalar)
+constexpr int pass_columns = 1;
+#else
+constexpr int pass_columns = max_columns;
+#endif
+
+// An unrolled body must never become a function of its own, not even without optimization.
+#define KEDGE_LAMBDA __attribute__((always_inline))
+
+template <int value_>
+struct Index {
+  static constexpr int value = value_;
+  KEDGE_INLINE constexpr operator int() const { return value; }
+};
+template <class F, int... i>
+KEDGE_INLINE void unrolled_over(F& f, std::integer_sequence<int, i...>) {
+  (f(Index<i>{}), ...);
+}
+// f(0), f(1), ...: straight-line code, so that arrays of vectors become registers. A body that
+// needs its index at compile time takes `auto`; `int` builds faster.
+template <int count, class F>
+KEDGE_INLINE void unrolled(F&& f) {
+  unrolled_over(f, std::make_integer_sequence<int, count>{});
+}
+
+struct Task {
+  const std::byte* weight;
+  const std::byte* weight_end;  // of this worker's panels: nothing behind it is worth fetching
+  std::size_t panel_bytes;
+  std::int64_t width, outputs;
+  const std::byte* x;
+  std::int64_t x_stride;  // bytes from row to row
+  const float* residual;  // null: none
+  float* y;
+};
+// Computes `columns` rows of y from `row` for panels [begin, end). `ahead` is prefetch_ahead, or 0
+// when the panels are in the cache already.
+using Pass = void (*)(const Task&, std::int64_t begin, std::int64_t end, std::int64_t row,
+                      std::ptrdiff_t ahead) noexcept;
+
+KEDGE_INLINE Task make_task(const op::Matmul::Args& a, std::size_t bytes_per_panel,
+                            std::int64_t x_stride, std::size_t end) {
+  return {a.weight.data,   a.weight.data + end * bytes_per_panel,
+          bytes_per_panel, a.weight.width(),
+          a.weight.rows(), a.x.data,
+          x_stride,        a.residual.empty() ? nullptr : a.residual.as<float>(),
+          a.y.as<float>()};
+}
+
+KEDGE_INLINE const std::byte* prefetch_at(const Task& t, const std::byte* p) {
+  return p < t.weight_end ? p : t.weight_end - 1;
+}
+
+// Stores 16 outputs (fewer in the last panel) of `columns` rows. Once per panel, so it is a loop:
+// unrolled it would be most of the code.
+template <int columns>
+KEDGE_INLINE void store_outputs(const Task& t, std::int64_t panel, std::int64_t row,
+                                const F32x16 (&acc)[columns]) {
+  alignas(64) float sums[columns][16];
+  unrolled<columns>([&](int c) KEDGE_LAMBDA { store(sums[c], acc[c]); });
+  const std::int64_t first = panel * panel_rows;
+  const auto left = static_cast<int>(t.outputs - first < 16 ? t.outputs - first : 16);
+  for (int c = 0; c < columns; ++c) {
+    const std::int64_t at = (row + c) * t.outputs + first;
+    F32x16 sum = load(sums[c]);
+    if (t.residual != nullptr) sum = add(sum, load_first(t.residual + at, left));
+    store_first(t.y + at, sum, left);
+  }
+}
+
+// Rows are cut into groups of nearly equal size, at most pass_columns each: 17 is 9 + 8, so no row
+// count falls off a cliff. One group reads each panel once, as it streams by; with more groups a
+// tile of panels stays in L2, and a group's activations in L1 or L2 while they cross the tile.
+KEDGE_INLINE void walk(const Task& t, const Pass (&passes)[pass_columns], std::int64_t rows,
+                       std::int64_t begin, std::int64_t end) {
+  const std::int64_t groups = (rows + pass_columns - 1) / pass_columns;
+  const auto fit = static_cast<std::int64_t>(tile_bytes / t.panel_bytes);
+  const std::int64_t tile = groups == 1 ? end - begin : fit > 1 ? fit : 1;
+  for (std::int64_t p = begin; p < end; p += tile)
+    for (std::int64_t g = 0; g < groups; ++g) {
+      const std::int64_t row = rows * g / groups, next = rows * (g + 1) / groups;
+      passes[next - row - 1](t, p, p + tile < end ? p + tile : end, row,
+                             g == 0 ? prefetch_ahead : 0);
+    }
+}
+
+}  // namespace
+}  // namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA

@@ -1,0 +1,138 @@
+// Weights for tests, in the formats of files. The quantizer is the simplest that uses every field
+// of a block: extremes decide the scales. It is not meant for models.
+#pragma once
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#include "cases/case.hpp"
+#include "kedge/core/block.hpp"
+#include "kedge/kernel/cpu/panel.hpp"
+#include "kedge/kernel/ref/round_q8.hpp"
+
+namespace kedge::cases {
+
+constexpr Element weight_elements[] = {Element::f32,  Element::f16,  Element::bf16, Element::q8_0,
+                                       Element::q4_0, Element::q4_1, Element::q6_k};
+
+inline int nearest(float value, float step, int low, int high) {
+  if (step == 0) return std::clamp(0, low, high);
+  return std::clamp(static_cast<int>(std::lrint(value / step)), low, high);
+}
+
+inline void quantize_block(const float* x, BlockQ8_0& b) {
+  float largest = 0;
+  for (int i = 0; i < 32; ++i) largest = std::max(largest, std::fabs(x[i]));
+  b.d = f32_to_f16(largest / 127);
+  for (int i = 0; i < 32; ++i)  // -128 is legal in a file, so let it occur
+    b.q[i] = static_cast<std::int8_t>(nearest(x[i], f16_to_f32(b.d) * 0.99f, -128, 127));
+}
+inline void quantize_block(const float* x, BlockQ4_0& b) {
+  float largest = 0;
+  for (int i = 0; i < 32; ++i)
+    if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
+  b.d = f32_to_f16(largest / -8);
+  for (int i = 0; i < 16; ++i) {
+    const float d = f16_to_f32(b.d);
+    const int low = nearest(x[i], d, -8, 7) + 8, high = nearest(x[i + 16], d, -8, 7) + 8;
+    b.q[i] = static_cast<std::uint8_t>(low | high << 4);
+  }
+}
+inline void quantize_block(const float* x, BlockQ4_1& b) {
+  const auto [low, high] = std::minmax_element(x, x + 32);
+  b.d = f32_to_f16((*high - *low) / 15);
+  b.m = f32_to_f16(*low);
+  const float d = f16_to_f32(b.d), m = f16_to_f32(b.m);
+  for (int i = 0; i < 16; ++i)
+    b.q[i] = static_cast<std::uint8_t>(nearest(x[i] - m, d, 0, 15) |
+                                       nearest(x[i + 16] - m, d, 0, 15) << 4);
+}
+inline void quantize_block(const float* x, BlockQ6_K& b) {
+  b = {};
+  float scale[16], largest = 0;
+  for (int j = 0; j < 16; ++j) {
+    float extreme = 0;
+    for (int i = 0; i < 16; ++i)
+      if (std::fabs(x[j * 16 + i]) > std::fabs(extreme)) extreme = x[j * 16 + i];
+    scale[j] = extreme / -32;
+    largest = std::max(largest, std::fabs(scale[j]));
+  }
+  b.d = f32_to_f16(largest / 127);
+  for (int j = 0; j < 16; ++j) {
+    b.scale[j] = static_cast<std::int8_t>(nearest(scale[j], f16_to_f32(b.d), -128, 127));
+    const float step = f16_to_f32(b.d) * static_cast<float>(b.scale[j]);
+    for (int i = 0; i < 16; ++i) {
+      const int at = j * 16 + i, half = at / 128, k = at % 128;
+      const int q = nearest(x[at], step, -32, 31) + 32;
+      b.low[half * 64 + k % 64] |= static_cast<std::uint8_t>((q & 15) << (k / 64 * 4));
+      b.high[half * 32 + k % 32] |= static_cast<std::uint8_t>((q >> 4) << (k / 32 * 2));
+    }
+  }
+}
+
+template <class Block>
+void quantize_blocks(const float* x, std::int64_t width, std::byte* row) {
+  constexpr std::int64_t length = sizeof(Block) == sizeof(BlockQ6_K) ? 256 : 32;
+  for (std::int64_t i = 0; i < width; i += length) {
+    Block block;
+    quantize_block(x + i, block);
+    std::memcpy(row + i / length * static_cast<std::int64_t>(sizeof block), &block, sizeof block);
+  }
+}
+
+// Writes `width` values as one row of the format.
+inline void quantize_row(Element element, const float* x, std::int64_t width, std::byte* row) {
+  switch (element) {
+    case Element::f32:
+      std::memcpy(row, x, static_cast<std::size_t>(width) * 4);
+      return;
+    case Element::f16:
+    case Element::bf16:
+      for (std::int64_t i = 0; i < width; ++i) {
+        const std::uint16_t bits = element == Element::f16 ? f32_to_f16(x[i]) : f32_to_bf16(x[i]);
+        std::memcpy(row + 2 * i, &bits, 2);
+      }
+      return;
+    case Element::q8_0:
+      quantize_blocks<BlockQ8_0>(x, width, row);
+      return;
+    case Element::q4_0:
+      quantize_blocks<BlockQ4_0>(x, width, row);
+      return;
+    case Element::q4_1:
+      quantize_blocks<BlockQ4_1>(x, width, row);
+      return;
+    case Element::q6_k:
+      quantize_blocks<BlockQ6_K>(x, width, row);
+      return;
+    case Element::q8_act:
+      for (std::int64_t i = 0; i < width; i += 32)
+        ref::round_block(x + i, reinterpret_cast<BlockQ8Act*>(row)[i / 32]);
+      return;
+    default:
+      return;
+  }
+}
+
+// A matrix of normal values times `scale` in any format, as it would stand in a file.
+inline Tensor random_matrix(Workspace& w, Element element, std::uint64_t stream, float scale,
+                            std::int64_t rows, std::int64_t width) {
+  const Tensor values = w.random(stream, scale, rows, width);
+  if (element == Element::f32) return values;
+  const Tensor t = w.make(element, rows, width);
+  for (std::int64_t r = 0; r < rows; ++r)
+    quantize_row(element, values.row<float>(r), width, t.row<std::byte>(r));
+  return t;
+}
+
+// The same matrix in panels, for the CPU.
+inline Tensor packed(Workspace& w, const Tensor& weight) {
+  Tensor t = weight;
+  t.layout = Layout::panel16;
+  t.data = w.allocate(cpu::packed_bytes(weight.element, weight.rows(), weight.width()));
+  cpu::pack(weight, t.data, 0, cpu::panel_count(weight.rows()));
+  return t;
+}
+
+}  // namespace kedge::cases
