@@ -72,6 +72,14 @@ class Workspace {
     return nullptr;
   }
 
+  // Bytes from `data` to the end of the memory it lies in; 0 if that is not this workspace's.
+  std::size_t room(const std::byte* data) const {
+    for (const auto& [memory, bytes] : blocks_)
+      if (data >= memory + guard && data < memory + guard + bytes)
+        return static_cast<std::size_t>(memory + guard + bytes - data);
+    return 0;
+  }
+
   bool intact() const {
     for (const auto& [memory, bytes] : blocks_)
       for (std::size_t i = 0; i < guard; ++i)

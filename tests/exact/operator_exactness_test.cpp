@@ -1,6 +1,6 @@
 // The first contract, operator by operator: the bytes of a row do not depend on how many rows run,
 // how a call is split, who runs the work in which order, or the caller's floating-point modes.
-#include <cstdio>
+#include <algorithm>
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -77,7 +77,7 @@ void check_splits() {
             begin += rows;
             cut += " " + std::to_string(rows);
           }
-          ASSERT_TRUE(same_bytes<Op>(whole.args, parts.args)) << "split into rows" << cut;
+          ASSERT_TRUE(same_bytes(whole, parts)) << "split into rows" << cut;
           ASSERT_TRUE(parts.untouched()) << "split into rows" << cut;
         }
       }
@@ -95,6 +95,9 @@ void check_row_counts() {
       for (const cpu::Isa isa : available_isas()) {
         const Cpu cpu = make_cpu(isa);
         const auto by_row = row_fields(c, isa);
+        const auto written = [](const Field<Op>& f) { return f.written(); };
+        if (std::none_of(by_row.begin(), by_row.end(), written))
+          GTEST_SKIP() << Op::name << " writes nothing row by row; Splits covers it";
         OperatorCall<Op> whole(c, most_rows, seed(), isa), part(c, most_rows, seed(), isa);
         const Status ran = whole.run(cpu);
         ASSERT_TRUE(ran) << ran.error().reason;
@@ -157,7 +160,7 @@ void check_executors() {
           call.reset();
           const Status ran_by = call.run(make_cpu(isa, executor.get()));
           ASSERT_TRUE(ran_by) << name << ": " << ran_by.error().reason;
-          ASSERT_TRUE(same_bytes<Op>(alone.args, call.args)) << "executor: " << name;
+          ASSERT_TRUE(same_bytes(alone, call)) << "executor: " << name;
           ASSERT_TRUE(call.untouched()) << "executor: " << name;
         }
       }
@@ -200,7 +203,7 @@ void check_modes() {
           _mm_setcsr(before);
           ASSERT_TRUE(ran_so) << ran_so.error().reason;
           ASSERT_EQ(after, mode.mxcsr) << "the caller's modes were changed";
-          ASSERT_TRUE(same_bytes<Op>(plain.args, call.args));
+          ASSERT_TRUE(same_bytes(plain, call));
         }
       }
   }

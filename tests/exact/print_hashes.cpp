@@ -30,7 +30,7 @@ bool print_hashes() {
       }
       std::uint64_t inputs = 0xCBF29CE484222325u, outputs = inputs;
       for (const auto& f : fields<Op>()) {
-        const Tensor& t = call.args.*f.member;
+        const Tensor t = call.part(f);
         if (f.role == op::Role::input) inputs = fnv1a(inputs, t.data, t.bytes());
         if (f.written()) outputs = fnv1a(outputs, t.data, t.bytes());
       }
