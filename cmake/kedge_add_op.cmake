@@ -4,7 +4,8 @@
 #   include/kedge/kernel/cpu/NAME.hpp      host wrapper: how the work is cut into phases
 #   include/kedge/kernel/cpu/NAME-inl.hpp  the micro-kernel, compiled once per ISA
 #   tests/cases/NAME.hpp                   cases that tests, `kedge op` and benches share
-# and with SHADER also shaders/NAME.comp, abi/NAME.h and kernel/vulkan/NAME.hpp.
+# and with SHADER [VARIANTS ...] also shaders/NAME.comp, abi/NAME.h and kernel/vulkan/NAME.hpp;
+# VARIANTS are those of kedge_add_shader().
 # The operator appears in the generated lists that the registry, the parity tests, `kedge op` and the
 # benches include; no other list is edited.
 
@@ -41,10 +42,11 @@ function(kedge_add_isa_units name header target)
 endfunction()
 
 function(kedge_add_op name)
-  cmake_parse_arguments(arg "SHADER" "" "" ${ARGN})
+  cmake_parse_arguments(arg "SHADER" "" "VARIANTS" ${ARGN})
   set_property(GLOBAL APPEND PROPERTY KEDGE_OPS ${name})
   if(arg_SHADER)
     set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_OPS ${name})
+    set_property(GLOBAL PROPERTY KEDGE_SHADER_VARIANTS_${name} "${arg_VARIANTS}")
   endif()
   kedge_add_isa_units(${name} "kedge/kernel/cpu/${name}-inl.hpp" kedge)
 endfunction()
@@ -73,11 +75,14 @@ function(kedge_finish_ops)
   get_property(shader_ops GLOBAL PROPERTY KEDGE_SHADER_OPS)
   set(list "")
   set(includes "")
+  set(abi "")
   foreach(name IN LISTS shader_ops)
     kedge_camel_case(${name} camel)
     string(APPEND list "KEDGE_OP(${name}, ${camel})\n")
     string(APPEND includes "#include \"kedge/kernel/vulkan/${name}.hpp\"\n")
+    string(APPEND abi "#include \"kedge/abi/${name}.h\"\n")
   endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/abi_includes.inc CONTENT "${abi}" @ONLY)
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/shader_ops.inc CONTENT "${list}" @ONLY)
   file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/kernel_vulkan_includes.inc CONTENT "${includes}" @ONLY)
 endfunction()

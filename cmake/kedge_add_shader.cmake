@@ -1,1 +1,98 @@
-# kedge_add_shader(): compiles shaders/*.comp to SPIR-V. Filled by the Vulkan backend.
+# kedge_add_shader(NAME TARGET target [SOURCE file] [VARIANTS name:DEF=1,DEF2=3 ...])
+# Compiles shaders/NAME.comp (or SOURCE) to SPIR-V, once per variant with that variant's macros, and
+# gives `target` one object per module that defines kedge::vulkan::shader::NAME_VARIANT (NAME without
+# variants), which kernel/vulkan/NAME.hpp declares with KEDGE_DECLARE_SHADER. What changes types or
+# bindings is a variant; what only shapes loops is a specialization constant. A module is compiled
+# again when its source or anything that it includes changed. The shader includes kedge/abi/NAME.h
+# and common/*.glsl, those beside SOURCE first.
+# kedge_finish_shaders() writes generated/kedge/shaders.inc: KEDGE_SHADER(module, operator) per line.
+# kedge_add_shader_tests() adds a ctest spirv_val.MODULE for each.
+# Tools: glslangValidator (Debian: glslang-tools), spirv-val (spirv-tools; only for the tests).
+
+define_property(GLOBAL PROPERTY KEDGE_SHADER_MODULES BRIEF_DOCS "module:operator:file.spv" FULL_DOCS "-")
+
+function(kedge_add_shader name)
+  cmake_parse_arguments(arg "" "TARGET;SOURCE" "VARIANTS" ${ARGN})
+  find_program(KEDGE_GLSLANG glslangValidator)
+  if(NOT KEDGE_GLSLANG)
+    message(FATAL_ERROR "KEDGE_VULKAN needs glslangValidator (Debian: glslang-tools); "
+      "install it or configure with -DKEDGE_VULKAN=OFF")
+  endif()
+  get_property(root GLOBAL PROPERTY KEDGE_ROOT)
+  if(NOT arg_SOURCE)
+    set(arg_SOURCE ${root}/shaders/${name}.comp)
+  endif()
+  get_filename_component(source ${arg_SOURCE} ABSOLUTE)
+  get_filename_component(source_folder ${source} DIRECTORY)
+  if(NOT arg_VARIANTS)
+    set(arg_VARIANTS ":")
+  endif()
+  set(folder ${CMAKE_BINARY_DIR}/shaders)
+  file(MAKE_DIRECTORY ${folder})
+  foreach(variant IN LISTS arg_VARIANTS)
+    if(NOT variant MATCHES "^([a-z0-9_]*):(.*)$")
+      message(FATAL_ERROR "kedge_add_shader(${name}): expected variant:DEF=1,DEF2=3, found '${variant}'")
+    endif()
+    set(module ${name})
+    if(CMAKE_MATCH_1)
+      string(APPEND module _${CMAKE_MATCH_1})
+    endif()
+    string(REPLACE "," ";" defines "${CMAKE_MATCH_2}")
+    list(TRANSFORM defines PREPEND -D)
+    set(flags --quiet --target-env vulkan1.2 -V ${defines} -I${source_folder} -I${root}/shaders
+      -I${root}/include)
+    # Twice: the binary for spirv-val, and the same words as an array.
+    add_custom_command(OUTPUT ${folder}/${module}.spv ${folder}/${module}.h
+      COMMAND ${KEDGE_GLSLANG} ${flags} ${source} -o ${folder}/${module}.spv
+        --depfile ${folder}/${module}.d
+      COMMAND ${KEDGE_GLSLANG} ${flags} ${source} -o ${folder}/${module}.h --vn kedge_spirv
+      DEPENDS ${source} DEPFILE ${folder}/${module}.d
+      COMMENT "Compiling shader ${module}" VERBATIM)
+    file(CONFIGURE OUTPUT ${folder}/${module}.cpp CONTENT
+"#include <cstdint>
+#include \"kedge/kernel/vulkan/dispatch.hpp\"
+namespace {
+#include \"${folder}/${module}.h\"
+}
+namespace kedge::inline KEDGE_ABI::vulkan::shader {
+extern const Shader ${module};
+const Shader ${module}{\"${module}\", kedge_spirv, sizeof kedge_spirv / sizeof kedge_spirv[0]};
+}
+" @ONLY)
+    set_source_files_properties(${folder}/${module}.cpp PROPERTIES OBJECT_DEPENDS ${folder}/${module}.h
+      COMPILE_OPTIONS "-w")
+    target_sources(${arg_TARGET} PRIVATE ${folder}/${module}.cpp ${folder}/${module}.h)
+    set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_MODULES ${module}:${name}:${folder}/${module}.spv)
+  endforeach()
+endfunction()
+set_property(GLOBAL PROPERTY KEDGE_ROOT ${CMAKE_CURRENT_LIST_DIR}/..)
+
+function(kedge_finish_shaders)
+  get_property(modules GLOBAL PROPERTY KEDGE_SHADER_MODULES)
+  set(list "")
+  foreach(entry IN LISTS modules)
+    string(REPLACE ":" ";" entry ${entry})
+    list(GET entry 0 module)
+    list(GET entry 1 name)
+    kedge_camel_case(${name} camel)
+    string(APPEND list "KEDGE_SHADER(${module}, ${camel})\n")
+  endforeach()
+  file(CONFIGURE OUTPUT ${CMAKE_BINARY_DIR}/generated/kedge/shaders.inc CONTENT "${list}" @ONLY)
+endfunction()
+
+function(kedge_add_shader_tests)
+  find_program(KEDGE_SPIRV_VAL spirv-val)
+  if(NOT KEDGE_SPIRV_VAL)
+    message(WARNING "spirv-val not found (Debian: spirv-tools): shaders are not validated")
+    return()
+  endif()
+  get_property(modules GLOBAL PROPERTY KEDGE_SHADER_MODULES)
+  foreach(entry IN LISTS modules)
+    string(REPLACE ":" ";" entry ${entry})
+    list(GET entry 0 module)
+    list(SUBLIST entry 2 -1 file)
+    string(REPLACE ";" ":" file "${file}")
+    add_test(NAME spirv_val.${module} COMMAND ${KEDGE_SPIRV_VAL} --target-env vulkan1.2 ${file})
+    set_tests_properties(spirv_val.${module} PROPERTIES LABELS vulkan)
+  endforeach()
+endfunction()

@@ -140,6 +140,6 @@ TEST_P(TinyLlama, GivesEqualBytesOnEveryIsaAndWidth) {
 
 INSTANTIATE_TEST_SUITE_P(Models, TinyLlama,
                          testing::Values("grouped", "linear", "llama3", "wide_head"),
-                         [](const auto& info) { return std::string(info.param); });
+                         [](const auto& parameter) { return std::string(parameter.param); });
 
 }  // namespace

@@ -21,6 +21,11 @@ struct Kernel<Cpu, op::Matmul> {
     if (a.weight.layout != Layout::panel16)
       return fail(Code::unsupported, op::Matmul::name,
                   "weight: the CPU expects panels of 16 rows (cpu::pack), found rows one by one");
+    if (a.x.element != op::Matmul::activation(a.weight.element))
+      return fail(Code::unsupported, op::Matmul::name,
+                  "x: the CPU multiplies %s weights with %s (quantize_rows), found %s",
+                  to_string(a.weight.element), to_string(op::Matmul::activation(a.weight.element)),
+                  to_string(a.x.element));
     cpu::PhaseList list;
     list.item[list.count++] = {body(cpu::matmul_unit(isa), a.weight.element), units};
     return list;

@@ -1,0 +1,24 @@
+// exp in additions and multiplications only, which Vulkan rounds correctly; the built-in may differ
+// by 3 + 2|x| units between devices. The method of kernel/cpu/simd/math-inl.hpp without fused
+// multiply-adds: x = n ln2 + r, Taylor polynomial of degree 7. Below -87.3 it is 0, above 88 e^88.
+#ifndef KEDGE_COMMON_MATH
+#define KEDGE_COMMON_MATH
+
+float exact_exp(float x) {
+  const float limited = min(88.0, max(-87.3, x));
+  precise float n = roundEven(limited * 1.44269504);
+  precise float r = limited - n * 0.693359375;  // ln2 in two parts; this product is exact
+  r = r + n * 2.12194440e-4;
+  precise float p = 1.0 / 5040.0;
+  p = p * r + 1.0 / 720.0;
+  p = p * r + 1.0 / 120.0;
+  p = p * r + 1.0 / 24.0;
+  p = p * r + 1.0 / 6.0;
+  p = p * r + 0.5;
+  p = p * r + 1.0;
+  p = p * r + 1.0;
+  precise float y = p * intBitsToFloat((int(n) + 127) << 23);
+  return isnan(x) ? x : x < -87.3 ? 0.0 : y;
+}
+
+#endif

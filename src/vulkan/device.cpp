@@ -1,0 +1,215 @@
+#include "device.hpp"
+
+#include <algorithm>
+#include <cstdio>
+
+namespace kedge::inline KEDGE_ABI::vulkan {
+
+Unexpected Device::refuse(const char* call, VkResult result) noexcept {
+  if (result == VK_ERROR_DEVICE_LOST) lost_ = true;
+  return refused(info.name, call, result);
+}
+
+Status Device::usable() const noexcept {
+  if (lost_)
+    return fail(Code::device, info.name, "the device was lost earlier; create a new Vulkan object");
+  return {};
+}
+
+Status Device::load() noexcept {
+#define KEDGE_VK_LOAD(function)                                                                 \
+  function =                                                                                    \
+      reinterpret_cast<PFN_vk##function>(instance_->GetDeviceProcAddr(handle, "vk" #function)); \
+  if (function == nullptr)                                                                      \
+    return fail(Code::unsupported, info.name, "the driver has no vk" #function);
+  KEDGE_VK_DEVICE_FUNCTIONS(KEDGE_VK_LOAD)
+#undef KEDGE_VK_LOAD
+  return {};
+}
+
+void Device::learn_limits(const Vulkan::Options& options) noexcept {
+  VkPhysicalDeviceDriverProperties driver{};
+  driver.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_DRIVER_PROPERTIES;
+  VkPhysicalDeviceSubgroupProperties subgroup{};
+  subgroup.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_SUBGROUP_PROPERTIES;
+  subgroup.pNext = &driver;
+  VkPhysicalDeviceMaintenance3Properties allocation{};
+  allocation.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_MAINTENANCE_3_PROPERTIES;
+  allocation.pNext = &subgroup;
+  VkPhysicalDeviceProperties2 properties{};
+  properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+  properties.pNext = &allocation;
+  instance_->GetPhysicalDeviceProperties2(physical_, &properties);
+
+  const VkPhysicalDeviceLimits& device = properties.properties.limits;
+  limits.max_groups =
+      std::min({device.maxComputeWorkGroupCount[0], device.maxComputeWorkGroupCount[1],
+                device.maxComputeWorkGroupCount[2]});
+  limits.max_binding_bytes = device.maxStorageBufferRange;
+  if (options.max_binding_bytes != 0)
+    limits.max_binding_bytes = std::min(limits.max_binding_bytes, options.max_binding_bytes);
+  limits.binding_alignment = std::max<std::uint32_t>(
+      4, static_cast<std::uint32_t>(device.minStorageBufferOffsetAlignment));
+  limits.subgroup_size = subgroup.subgroupSize;
+  limits.subgroup_shuffle = options.subgroups && subgroup.subgroupSize > 1 &&
+                            (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
+                            (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) != 0;
+  // Mesa's software device cuts loops without a word; 25 is the first version seen that does not.
+  if (driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE) {
+    int mesa = 0;
+    if (std::sscanf(driver.driverInfo, "Mesa %d", &mesa) != 1 || mesa < 25) limits.max_loop = 65535;
+  }
+  max_allocation_ = allocation.maxMemoryAllocationSize;
+  direct_memory_ = options.direct_memory;
+  instance_->GetPhysicalDeviceMemoryProperties(physical_, &memory_);
+}
+
+Result<std::shared_ptr<Device>> Device::create(std::shared_ptr<Instance> instance,
+                                               VkPhysicalDevice physical, const DeviceInfo& info,
+                                               const Vulkan::Options& options) {
+  auto self = std::make_shared<Device>();
+  self->instance_ = std::move(instance);
+  self->physical_ = physical;
+  self->info = info;
+  self->learn_limits(options);
+
+  const Instance& vk = *self->instance_;
+  std::uint32_t count = 0;
+  vk.GetPhysicalDeviceQueueFamilyProperties(physical, &count, nullptr);
+  std::vector<VkQueueFamilyProperties> families(count);
+  vk.GetPhysicalDeviceQueueFamilyProperties(physical, &count, families.data());
+  while (self->family_ < count && !(families[self->family_].queueFlags & VK_QUEUE_COMPUTE_BIT))
+    ++self->family_;
+  if (self->family_ == count)
+    return fail(Code::unsupported, info.name, "no queue of %u families computes", count);
+
+  Features features;
+  features.require();
+  const float priority = 1.0f;
+  VkDeviceQueueCreateInfo queue{};
+  queue.sType = VK_STRUCTURE_TYPE_DEVICE_QUEUE_CREATE_INFO;
+  queue.queueFamilyIndex = self->family_;
+  queue.queueCount = 1;
+  queue.pQueuePriorities = &priority;
+  VkDeviceCreateInfo create{};
+  create.sType = VK_STRUCTURE_TYPE_DEVICE_CREATE_INFO;
+  create.pNext = &features.head;
+  create.queueCreateInfoCount = 1;
+  create.pQueueCreateInfos = &queue;
+  VkResult result = vk.CreateDevice(physical, &create, nullptr, &self->handle);
+  if (result != VK_SUCCESS) {
+    self->handle = VK_NULL_HANDLE;
+    return self->refuse("vkCreateDevice", result);
+  }
+  KEDGE_CHECK(self->load());
+  self->GetDeviceQueue(self->handle, self->family_, 0, &self->queue_);
+
+  VkCommandPoolCreateInfo pool{};
+  pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
+  pool.queueFamilyIndex = self->family_;
+  result = self->CreateCommandPool(self->handle, &pool, nullptr, &self->pool_);
+  if (result != VK_SUCCESS) return self->refuse("vkCreateCommandPool", result);
+  VkCommandBufferAllocateInfo commands{};
+  commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
+  commands.commandPool = self->pool_;
+  commands.commandBufferCount = 1;
+  result = self->AllocateCommandBuffers(self->handle, &commands, &self->commands_);
+  if (result != VK_SUCCESS) return self->refuse("vkAllocateCommandBuffers", result);
+
+  VkSemaphoreTypeCreateInfo timeline{};
+  timeline.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
+  timeline.semaphoreType = VK_SEMAPHORE_TYPE_TIMELINE;
+  VkSemaphoreCreateInfo semaphore{};
+  semaphore.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
+  semaphore.pNext = &timeline;
+  result = self->CreateSemaphore(self->handle, &semaphore, nullptr, &self->timeline_);
+  if (result != VK_SUCCESS) return self->refuse("vkCreateSemaphore", result);
+
+  self->absent = std::make_unique<Memory>();
+  KEDGE_CHECK(self->allocate(256, "buffer for absent arguments", Place::device, *self->absent));
+  return self;
+}
+
+Device::~Device() {
+  if (handle == VK_NULL_HANDLE) return;
+  if (DestroyDevice == nullptr) {  // the table was not loaded, so nothing else was made
+    const auto destroy = reinterpret_cast<PFN_vkDestroyDevice>(
+        instance_->GetDeviceProcAddr(handle, "vkDestroyDevice"));
+    if (destroy != nullptr) destroy(handle, nullptr);
+    return;
+  }
+  // Before the semaphore: a driver's queue thread may still be inside it after the host saw its
+  // value (Mesa's software device hangs otherwise).
+  if (QueueWaitIdle != nullptr && queue_ != VK_NULL_HANDLE) QueueWaitIdle(queue_);
+  staging_.reset();
+  absent.reset();
+  for (const auto& [key, p] : pipelines_) DestroyPipeline(handle, p.pipeline, nullptr);
+  for (const auto& [key, l] : layouts_) {
+    DestroyPipelineLayout(handle, l.layout, nullptr);
+    DestroyDescriptorSetLayout(handle, l.set, nullptr);
+  }
+  if (timeline_ != VK_NULL_HANDLE) DestroySemaphore(handle, timeline_, nullptr);
+  if (pool_ != VK_NULL_HANDLE) DestroyCommandPool(handle, pool_, nullptr);
+  DestroyDevice(handle, nullptr);
+}
+
+Result<VkCommandBuffer> Device::begin() noexcept {
+  KEDGE_CHECK(usable());
+  VkResult result = ResetCommandPool(handle, pool_, 0);
+  if (result != VK_SUCCESS) return refuse("vkResetCommandPool", result);
+  VkCommandBufferBeginInfo info_begin{};
+  info_begin.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_BEGIN_INFO;
+  info_begin.flags = VK_COMMAND_BUFFER_USAGE_ONE_TIME_SUBMIT_BIT;
+  result = BeginCommandBuffer(commands_, &info_begin);
+  if (result != VK_SUCCESS) return refuse("vkBeginCommandBuffer", result);
+  return commands_;
+}
+
+Status Device::submit_and_wait(VkCommandBuffer commands) noexcept {
+  VkResult result = EndCommandBuffer(commands);
+  if (result != VK_SUCCESS) return refuse("vkEndCommandBuffer", result);
+  const std::uint64_t value = submitted_ + 1;
+  VkTimelineSemaphoreSubmitInfo timeline{};
+  timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
+  timeline.signalSemaphoreValueCount = 1;
+  timeline.pSignalSemaphoreValues = &value;
+  VkSubmitInfo submit{};
+  submit.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
+  submit.pNext = &timeline;
+  submit.commandBufferCount = 1;
+  submit.pCommandBuffers = &commands;
+  submit.signalSemaphoreCount = 1;
+  submit.pSignalSemaphores = &timeline_;
+  result = QueueSubmit(queue_, 1, &submit, VK_NULL_HANDLE);
+  if (result != VK_SUCCESS) return refuse("vkQueueSubmit", result);
+  submitted_ = value;
+
+  VkSemaphoreWaitInfo wait{};
+  wait.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
+  wait.semaphoreCount = 1;
+  wait.pSemaphores = &timeline_;
+  wait.pValues = &value;
+  result = WaitSemaphores(handle, &wait, UINT64_MAX);
+  if (result != VK_SUCCESS) {
+    // The work may still run and use what the caller is about to free.
+    QueueWaitIdle(queue_);
+    return refuse("vkWaitSemaphores", result);
+  }
+  return {};
+}
+
+void Device::barrier(VkCommandBuffer commands) noexcept {
+  VkMemoryBarrier memory{};
+  memory.sType = VK_STRUCTURE_TYPE_MEMORY_BARRIER;
+  memory.srcAccessMask = VK_ACCESS_SHADER_WRITE_BIT | VK_ACCESS_TRANSFER_WRITE_BIT;
+  memory.dstAccessMask = VK_ACCESS_SHADER_READ_BIT | VK_ACCESS_SHADER_WRITE_BIT |
+                         VK_ACCESS_TRANSFER_READ_BIT | VK_ACCESS_TRANSFER_WRITE_BIT |
+                         VK_ACCESS_HOST_READ_BIT;
+  CmdPipelineBarrier(commands,
+                     VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT,
+                     VK_PIPELINE_STAGE_COMPUTE_SHADER_BIT | VK_PIPELINE_STAGE_TRANSFER_BIT |
+                         VK_PIPELINE_STAGE_HOST_BIT,
+                     0, 1, &memory, 0, nullptr, 0, nullptr);
+}
+
+}  // namespace kedge::inline KEDGE_ABI::vulkan

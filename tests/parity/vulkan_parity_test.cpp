@@ -1,0 +1,30 @@
+// Every operator with a shader over its cases. A case that Vulkan has no kernel for must be
+// refused.
+#include "parity/vulkan_parity.hpp"
+
+#include "kedge/cases_includes.inc"
+#include "kedge/kernel_ref_includes.inc"
+#include "kedge/kernel_vulkan_includes.inc"
+
+namespace kedge::cases {
+namespace {
+
+template <class Op>
+void run_cases(const Vulkan& vulkan, const std::vector<Case<Op>>& list) {
+  int ran = 0;
+  for (const Case<Op>& item : list) ran += Parity<Op>(vulkan, item).run();
+  EXPECT_GT(ran, 0) << Op::name << ": every case was refused";
+}
+
+#define KEDGE_OP(name, Operator)                            \
+  TEST_P(VulkanParity, Operator) {                          \
+    KEDGE_OPEN_VULKAN(vulkan, options());                   \
+    run_cases<op::Operator>(vulkan, cases<op::Operator>()); \
+  }
+#include "kedge/shader_ops.inc"
+#undef KEDGE_OP
+
+INSTANTIATE_TEST_SUITE_P(Reductions, VulkanParity, ::testing::Bool(), reduction_name);
+
+}  // namespace
+}  // namespace kedge::cases
