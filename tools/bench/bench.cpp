@@ -1,0 +1,13 @@
+#include "bench/bench.hpp"
+
+namespace kedge::tools {
+
+void add_bench(CLI::App& root, Commands& commands) {
+  CLI::App* app = root.add_subcommand("bench", "Measure: cost of a pass, decoding, operators");
+  app->require_subcommand(1);
+  add_bench_cost(*app, commands);
+  add_bench_decode(*app, commands);
+  add_bench_ops(*app, commands);
+}
+
+}  // namespace kedge::tools

@@ -1,0 +1,121 @@
+// kedge check: proves on this model and machine that speculation changes no byte and that undoing
+// a draft costs nothing.
+#include "check/check.hpp"
+
+#include <chrono>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "common/command.hpp"
+#include "common/count_allocations.hpp"
+#include "common/failure.hpp"
+
+namespace kedge::tools {
+
+namespace {
+
+struct Options {
+  std::string model, draft = "auto", json;
+  std::int64_t prompts = 3, tokens = 32, pairs = 8, perturb = -1;
+  MachineOptions machine;
+};
+
+int check(const Options& o) {
+  CheckOptions options;
+  options.machine = o.machine;
+  options.draft = parse_draft(o.draft);
+  options.isa = o.machine.chosen_isa();
+  options.tokens = o.tokens;
+  options.pairs = o.pairs;
+  if (o.perturb >= 0) options.perturb = o.perturb;
+  const auto start = std::chrono::steady_clock::now();
+  const std::unique_ptr<Executor> executor = o.machine.executor();
+  const ModelFile file = load_model(o.model, executor.get());
+  const std::vector<Prompt> prompts = built_in_prompts(file, o.prompts);
+  std::FILE* const out = text_stream(o.json);
+  fmt::print(out, "{}; {} threads, {}, drafter {}\n", machine_name(), executor->workers(),
+             to_string(options.isa), options.draft.text());
+
+  nlohmann::json json = {{"machine", machine_name()}, {"isa", to_string(options.isa)}};
+  std::uint64_t differing = 0;
+  std::string difference;
+  for (const LogitsReport& r : check_logits(file, prompts, options)) {
+    if (r.runs == 0) continue;
+    fmt::print(out, "differing logit bytes {} of {} over {} ({} runs)\n", r.differing,
+               grouped(static_cast<std::int64_t>(r.bytes)), r.over, r.runs);
+    std::fflush(out);
+    if (difference.empty()) difference = r.first_difference;
+    differing += r.differing;
+    json["logits"].push_back(
+        {{"over", r.over}, {"runs", r.runs}, {"bytes", r.bytes}, {"differing", r.differing}});
+  }
+  const SpeculationReport s = check_speculation(file, prompts, options);
+  fmt::print(out,
+             "text equal {}/{} in {} speculative runs ({} forced (proposed, accepted) pairs, {} "
+             "drafts accepted, {} undone)\n",
+             s.equal, s.texts, s.runs, s.pairs, s.accepted, s.undone);
+  const std::string allocations =
+      can_count_allocations()
+          ? fmt::format("{} allocations in {} rounds", s.allocations, s.counted_rounds)
+          : "allocations not counted (this build cannot interpose malloc)";
+  fmt::print(out, "undone {} drafts: {} state bytes changed, {}\n", s.undone, s.state_bytes_changed,
+             allocations);
+  const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
+  fmt::print(out, "{} of cache compared around commits, {} of undone rows poisoned; {:.1f} s\n",
+             bytes_text(static_cast<double>(s.state_bytes_compared)),
+             bytes_text(static_cast<double>(s.poisoned_bytes)), seconds.count());
+  if (difference.empty()) difference = s.first_difference;
+  // Nothing undone or nothing accepted would prove nothing.
+  const bool tried = s.undone > 0 && s.accepted > 0;
+  const bool passed = differing == 0 && s.equal == s.texts && s.state_bytes_changed == 0 &&
+                      s.allocations == 0 && tried;
+  json.update({{"differing_logit_bytes", differing},
+               {"texts", s.texts},
+               {"texts_equal", s.equal},
+               {"speculative_runs", s.runs},
+               {"forced_pairs", s.pairs},
+               {"accepted", s.accepted},
+               {"undone", s.undone},
+               {"state_bytes_changed", s.state_bytes_changed},
+               {"allocations_counted", can_count_allocations()},
+               {"allocations", s.allocations},
+               {"counted_rounds", s.counted_rounds},
+               {"first_difference", difference},
+               {"seconds", seconds.count()},
+               {"passed", passed}});
+  write_json(o.json, json);
+  if (passed) {
+    std::fputs("exact\n", out);
+    return 0;
+  }
+  std::fflush(out);
+  if (difference.empty())
+    difference = !tried ? "the drafters were never both right and wrong; raise --tokens"
+                 : s.state_bytes_changed > 0 ? "a commit changed the state"
+                                             : "a round allocated memory";
+  fail_with(Code::numeric, "check", "{}", difference);
+}
+
+}  // namespace
+
+void add_check(CLI::App& root, Commands& commands) {
+  CLI::App* app = root.add_subcommand(
+      "check", "Prove that speculation is exact and undone for free on this model and machine");
+  const auto o = std::make_shared<Options>();
+  app->add_option("--model", o->model, "GGUF file")->required();
+  add_draft(*app, o->draft);
+  app->add_option("--prompts", o->prompts, "Texts to compare")->check(CLI::Range(1, 1000));
+  app->add_option("--tokens", o->tokens, "Tokens to generate for each")->check(CLI::Range(2, 4096));
+  app->add_option("--pairs", o->pairs, "Force every pair (proposed, accepted) up to this")
+      ->check(CLI::Range(1, 31));
+  app->add_option("--perturb", o->perturb,
+                  "Flip one bit of a logit at this position in one run, to see the check fail")
+      ->check(CLI::NonNegativeNumber);
+  o->machine.add_threads(*app);
+  o->machine.add_isa(*app);
+  o->machine.add_cache(*app);
+  app->add_option("--json", o->json, "Write the findings to this file; - is stdout");
+  commands.push_back({app, [o] { return check(*o); }});
+}
+
+}  // namespace kedge::tools

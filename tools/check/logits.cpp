@@ -1,0 +1,205 @@
+// Logits must be equal byte for byte whatever the rows of a call, where the prompt is split, the
+// executor, its threads and the instruction set.
+#include <algorithm>
+#include <cstring>
+#include <functional>
+#include <random>
+
+#include "check/check.hpp"
+#include "common/failure.hpp"
+#include "kedge/model/forward.hpp"
+#include "kedge/state/sequence.hpp"
+#include "support/executors.hpp"
+
+namespace kedge::tools {
+
+namespace {
+
+// One way to evaluate a token list: what computes, and the rows of each call in turn.
+struct Way {
+  std::string name;
+  cpu::Isa isa;
+  Executor* executor;
+  std::vector<std::int64_t> rows;  // the last one repeats
+  std::int64_t tokens = 0;         // 0: all
+};
+
+class Sweep {
+ public:
+  Sweep(const ModelFile& file, const Prompt& prompt, std::span<const std::int32_t> tokens,
+        Element cache)
+      : model_(file.model), prompt_(prompt), tokens_(tokens), cache_(cache) {}
+
+  // Calls take(position, logits) for every position.
+  void evaluate(const Way& way,
+                const std::function<void(std::size_t, std::span<const float>)>& take) {
+    const ModelConfig& config = model_->config();
+    const auto count = way.tokens > 0
+                           ? std::min(tokens_.size(), static_cast<std::size_t>(way.tokens))
+                           : tokens_.size();
+    KvCache::Options kv;
+    kv.element = cache_;
+    kv.positions = static_cast<std::int64_t>(count);
+    KvCache cache = must(KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+    Forward::Options options;
+    options.max_rows = std::min(kv.positions, *std::max_element(way.rows.begin(), way.rows.end()));
+    options.max_outputs = options.max_rows;
+    const Cpu cpu = must(Cpu::create({way.isa, way.executor}));
+    Forward forward = must(Forward::create(model_, cpu, cache, options));
+    Sequence sequence = must(Sequence::create(cache));
+    std::size_t call = 0;
+    std::vector<Row> rows;
+    for (std::size_t first = 0; first < count;) {
+      const auto width = static_cast<std::size_t>(way.rows[std::min(call++, way.rows.size() - 1)]);
+      const std::size_t end = std::min(count, first + width);
+      rows.clear();
+      for (std::size_t i = first; i < end; ++i)
+        rows.push_back({tokens_[i], static_cast<std::int32_t>(i), sequence.index(), true});
+      Transaction transaction = must(sequence.begin(static_cast<std::int64_t>(rows.size())));
+      must(forward.run(rows));
+      must(transaction.commit(static_cast<std::int64_t>(rows.size())));
+      for (std::size_t i = 0; i < rows.size(); ++i)
+        take(first + i, forward.logits(static_cast<std::int64_t>(i)));
+      first = end;
+    }
+  }
+
+  void set_expected(const Way& way) {
+    expected_.clear();
+    evaluate(way, [&](std::size_t, std::span<const float> logits) {
+      expected_.insert(expected_.end(), logits.begin(), logits.end());
+    });
+  }
+
+  // `flip`: the position whose first byte of one logit gets a wrong bit, as a broken kernel would.
+  void compare(const Way& way, std::optional<std::int64_t> flip, LogitsReport& report) {
+    ++report.runs;
+    evaluate(way, [&](std::size_t position, std::span<const float> logits) {
+      if (flip && static_cast<std::size_t>(*flip) == position)
+        reinterpret_cast<std::byte*>(const_cast<float*>(logits.data()))[logits.size() / 2 * 4] ^=
+            std::byte{1};
+      const float* expected = expected_.data() + position * logits.size();
+      report.bytes += logits.size_bytes();
+      if (std::memcmp(expected, logits.data(), logits.size_bytes()) == 0) return;
+      const auto* a = reinterpret_cast<const unsigned char*>(expected);
+      const auto* b = reinterpret_cast<const unsigned char*>(logits.data());
+      for (std::size_t i = 0; i < logits.size_bytes(); ++i) {
+        if (a[i] == b[i]) continue;
+        if (++report.differing == 1)
+          report.first_difference = fmt::format(
+              "prompt \"{}\", {}: position {}, logit {}, byte {}: expected 0x{:02x}, found "
+              "0x{:02x}",
+              prompt_.name, way.name, position, i / 4, i % 4, a[i], b[i]);
+      }
+    });
+  }
+
+ private:
+  std::shared_ptr<const Model> model_;
+  const Prompt& prompt_;
+  std::span<const std::int32_t> tokens_;
+  Element cache_;
+  std::vector<float> expected_;
+};
+
+std::vector<std::int64_t> random_split(std::int64_t count, std::mt19937_64& rng) {
+  std::vector<std::int64_t> parts;
+  for (std::int64_t done = 0; done < count; done += parts.back())
+    parts.push_back(
+        1 + static_cast<std::int64_t>(
+                rng() % static_cast<std::uint64_t>(std::min<std::int64_t>(40, count - done))));
+  return parts;
+}
+
+std::string text_of(const std::vector<std::int64_t>& parts) {
+  std::string text = "split";
+  for (const std::int64_t part : parts) text += fmt::format(" {}", part);
+  return text;
+}
+
+// The first prompt is evaluated past the first page of 64 positions and in every way; the others
+// are short and vary the widths.
+constexpr std::size_t long_tokens = 72, short_tokens = 24;
+
+}  // namespace
+
+std::vector<LogitsReport> check_logits(const ModelFile& file, const std::vector<Prompt>& prompts,
+                                       const CheckOptions& options) {
+  const std::unique_ptr<Executor> main_executor = options.machine.executor();
+  LogitsReport widths{"widths 1..16"}, splits{"splits of the prompt"}, threads{"executors"},
+      isas{"instruction sets"};
+  std::mt19937_64 rng(1);
+  std::optional<std::int64_t> flip = options.perturb;
+
+  struct Part {
+    std::size_t prompt;
+    Way way;
+    LogitsReport* report;
+  };
+  std::vector<std::unique_ptr<Executor>> executors;
+  std::vector<Part> parts;
+  std::vector<std::vector<std::int32_t>> tokens;
+  for (std::size_t p = 0; p < prompts.size(); ++p) {
+    std::vector<std::int32_t> list = prompts[p].tokens;
+    const bool thorough = p == 0;
+    // A short prompt is continued with any tokens: what they are does not matter here.
+    const std::size_t size = thorough ? long_tokens : std::min(short_tokens, list.size());
+    const auto more = synthetic_tokens(file.model->config().vocabulary, long_tokens, 7);
+    list.insert(list.end(), more.begin(), more.end());
+    list.resize(size);
+    tokens.push_back(list);
+    const auto count = static_cast<std::int64_t>(size);
+    const auto add = [&](LogitsReport& report, std::string name, cpu::Isa isa, Executor* executor,
+                         std::vector<std::int64_t> rows, std::int64_t most = 0) {
+      parts.push_back({p, {std::move(name), isa, executor, std::move(rows), most}, &report});
+    };
+    for (std::int64_t width = 1; width <= 16; ++width)
+      add(widths, fmt::format("width {}", width), options.isa, main_executor.get(), {width});
+    add(splits, "the whole prompt in one call", options.isa, main_executor.get(), {count});
+    for (int i = 0; i < (thorough ? 5 : 1); ++i) {
+      const std::vector<std::int64_t> split = random_split(count, rng);
+      add(splits, text_of(split), options.isa, main_executor.get(), split);
+    }
+    if (!thorough) continue;
+    const auto with = [&](std::string name, std::unique_ptr<Executor> executor) {
+      for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{5}})
+        add(threads, fmt::format("{}, width {}", name, rows), options.isa, executor.get(), {rows},
+            rows == 1 ? 12 : 0);
+      executors.push_back(std::move(executor));
+    };
+    for (const unsigned n : {1u, 2u, 3u})
+      with(fmt::format("pool of {} threads", n), must(make_pool_executor(n)));
+    for (const unsigned n : {1u, 2u, 3u})
+      if (auto openmp = make_openmp_executor(n))
+        with(fmt::format("OpenMP with {} threads", n), *std::move(openmp));
+    with("the calling thread", std::make_unique<SerialExecutor>());
+    with("tasks only, reversed", std::make_unique<tests::TasksOnlyExecutor>(3, true));
+    for (const cpu::Isa isa : available_isas()) {
+      // Scalar code is slow; its bytes are as good after a dozen positions.
+      const std::int64_t most = isa == cpu::Isa::scalar ? 12 : 0;
+      add(isas, fmt::format("{}, width 1", to_string(isa)), isa, main_executor.get(), {1},
+          most > 0 ? 4 : 24);
+      add(isas, fmt::format("{}, width 7", to_string(isa)), isa, main_executor.get(), {7}, most);
+    }
+  }
+  if (flip && (*flip < 0 || *flip >= static_cast<std::int64_t>(tokens[0].size())))
+    bad_usage("--perturb", "positions 0..{} are compared, found {}", tokens[0].size() - 1, *flip);
+
+  Progress progress("logits");
+  std::optional<Sweep> sweep;
+  for (std::size_t i = 0; i < parts.size(); ++i) {
+    const Part& part = parts[i];
+    progress.show(static_cast<double>(i) / static_cast<double>(parts.size()), part.way.name);
+    if (i == 0 || parts[i - 1].prompt != part.prompt) {
+      sweep.emplace(file, prompts[part.prompt], tokens[part.prompt],
+                    options.machine.cache_element());
+      sweep->set_expected({"", options.isa, main_executor.get(), {1}});
+    }
+    // The wrong bit goes into the run of width 4.
+    const bool flips = flip && part.report == &widths && part.prompt == 0 && part.way.rows[0] == 4;
+    sweep->compare(part.way, flips ? flip : std::nullopt, *part.report);
+  }
+  return {widths, splits, threads, isas};
+}
+
+}  // namespace kedge::tools

@@ -1,0 +1,217 @@
+// Speculative text must be plain text, and undoing a draft must touch nothing. Undone rows are
+// overwritten with NaN, so a read of one would show; the cache is compared before and after every
+// commit; and allocations of every round after the first are counted.
+#include <algorithm>
+#include <cstring>
+
+#include "check/check.hpp"
+#include "common/count_allocations.hpp"
+#include "common/failure.hpp"
+#include "kedge/draft/scripted.hpp"
+#include "kedge/spec/session.hpp"
+
+namespace kedge::tools {
+
+namespace {
+
+// Looks at the cache right before a commit (a session tells its drafter of the new tokens then)
+// and right after it (when it gives feedback).
+struct CommitProbe {
+  const KvCache* cache = nullptr;
+  std::vector<std::byte> before;
+  std::uint64_t compared = 0, changed = 0;
+  bool armed = false;
+
+  void watch(const KvCache& watched) {
+    cache = &watched;
+    before.resize(watched.bytes() + watched.page_table().bytes());
+  }
+  void remember() noexcept {
+    if (cache == nullptr) return;
+    std::memcpy(before.data(), cache->pool(), cache->bytes());
+    std::memcpy(before.data() + cache->bytes(), cache->page_table().data,
+                cache->page_table().bytes());
+    armed = true;
+  }
+  void compare() noexcept {
+    if (!armed) return;
+    armed = false;
+    count(before.data(), cache->pool(), cache->bytes());
+    count(before.data() + cache->bytes(), cache->page_table().data, cache->page_table().bytes());
+  }
+
+ private:
+  void count(const std::byte* a, const std::byte* b, std::size_t bytes) noexcept {
+    compared += bytes;
+    if (std::memcmp(a, b, bytes) == 0) return;
+    for (std::size_t i = 0; i < bytes; ++i) changed += a[i] != b[i] ? 1 : 0;
+  }
+};
+
+// A drafter that passes everything on and lets the probe look.
+class ProbedDrafter {
+ public:
+  ProbedDrafter(draft::AnyDrafter inner, CommitProbe* probe)
+      : inner_(std::move(inner)), probe_(probe) {}
+  Status begin(std::span<const std::int32_t> tokens) { return inner_.begin(tokens); }
+  Status append(std::span<const std::int32_t> tokens) {
+    const Status status = inner_.append(tokens);
+    probe_->remember();
+    if (!status) return unexpected(status.error());
+    return {};
+  }
+  Result<draft::Proposal> propose(std::span<std::int32_t> out) { return inner_.propose(out); }
+  void feedback(std::int64_t evaluated, std::int64_t accepted) {
+    probe_->compare();
+    inner_.feedback(evaluated, accepted);
+  }
+  const char* name() const { return inner_.name(); }
+
+ private:
+  draft::AnyDrafter inner_;
+  CommitProbe* probe_;
+};
+
+// Sets the keys and values of positions [first, last) to NaN.
+std::uint64_t poison(KvCache& cache, std::int32_t sequence, std::int64_t first, std::int64_t last) {
+  const KvPageLayout& layout = cache.layout();
+  const std::int32_t* pages = cache.page_table().row<std::int32_t>(sequence);
+  const std::size_t size = traits(layout.element).bytes;
+  std::uint64_t bytes = 0;
+  for (std::int64_t p = first; p < last; ++p)
+    for (std::int64_t layer = 0; layer < layout.layers; ++layer)
+      for (std::int64_t head = 0; head < layout.kv_heads; ++head) {
+        std::byte* block = cache.pool() + layout.offset(pages[p / 64], layer, head);
+        const auto set = [&](std::int64_t index) {
+          std::memset(block + static_cast<std::size_t>(index) * size, 0xFF, size);
+          bytes += size;
+        };
+        for (std::int64_t d = 0; d < layout.head_dim; ++d) set(layout.key_index(p % 64, d));
+        for (std::int64_t d = 0; d < layout.value_width(); ++d) set(layout.value_index(p % 64, d));
+      }
+  return bytes;
+}
+
+class Checker {
+ public:
+  Checker(const ModelFile& file, const CheckOptions& options, Executor* executor,
+          std::int64_t prompt, std::int64_t tokens)
+      : count_(tokens) {
+    Session::Options o;
+    o.isa = options.isa;
+    o.executor = executor;
+    o.context = prompt + tokens;
+    o.cache = options.machine.cache_element();
+    o.max_draft = std::max(options.draft.max_draft(), options.pairs);
+    session_.emplace(must(Session::create(file.model, o)));
+    tokens_.reserve(static_cast<std::size_t>(tokens) + 64);
+  }
+
+  std::vector<std::int32_t> plain(const Prompt& prompt) {
+    session_->set_drafter({});
+    std::vector<std::int32_t> text = {must(session_->begin(prompt.tokens))};
+    while (static_cast<std::int64_t>(text.size()) < count_) {
+      const auto round = must(session_->round(count_ - static_cast<std::int64_t>(text.size())));
+      text.insert(text.end(), round.tokens.begin(), round.tokens.end());
+    }
+    return text;
+  }
+
+  // True when the text is `expected`. Everything else goes into the report.
+  bool speculative(const Prompt& prompt, draft::AnyDrafter drafter,
+                   const std::vector<std::int32_t>& expected, SpeculationReport& report) {
+    CommitProbe probe;
+    probe.watch(session_->cache());
+    const std::string name = drafter.name();
+    session_->set_drafter(must(draft::AnyDrafter::make(ProbedDrafter(std::move(drafter), &probe))));
+    tokens_.clear();
+    tokens_.push_back(must(session_->begin(prompt.tokens)));
+    probe.armed = false;
+    for (bool first = true; static_cast<std::int64_t>(tokens_.size()) < count_; first = false) {
+      const std::int64_t before = allocation_count();
+      const std::int64_t length = session_->length();
+      auto result = session_->round(count_ - static_cast<std::int64_t>(tokens_.size()));
+      const std::int64_t allocations = allocation_count() - before;
+      const Session::Round round = must(std::move(result));
+      if (!first && can_count_allocations()) {
+        ++report.counted_rounds;
+        report.allocations += allocations;
+      }
+      report.poisoned_bytes += poison(session_->cache(), session_->sequence().index(),
+                                      session_->length(), length + 1 + round.proposed);
+      tokens_.insert(tokens_.end(), round.tokens.begin(), round.tokens.end());
+    }
+    ++report.runs;
+    report.accepted += session_->stats().accepted;
+    report.undone += session_->stats().rejected_rows;
+    report.state_bytes_changed += probe.changed;
+    report.state_bytes_compared += probe.compared;
+    if (tokens_ == expected) return true;
+    const auto at = static_cast<std::size_t>(
+        std::mismatch(tokens_.begin(), tokens_.end(), expected.begin()).first - tokens_.begin());
+    if (report.first_difference.empty())
+      report.first_difference = fmt::format(
+          "prompt \"{}\", drafter {}: generated token {} is {}, plain decoding gives {}",
+          prompt.name, name, at, tokens_[at], expected[at]);
+    return false;
+  }
+
+ private:
+  std::int64_t count_;
+  std::optional<Session> session_;
+  std::vector<std::int32_t> tokens_;
+};
+
+// Every pair (proposed, accepted) up to `most` once, long and short drafts mixed.
+std::vector<draft::Scripted::Step> all_pairs(std::int64_t most) {
+  std::vector<draft::Scripted::Step> steps;
+  for (std::int64_t proposed = most; proposed >= 0; --proposed)
+    for (std::int64_t correct = 0; correct <= proposed; ++correct)
+      steps.push_back({proposed, correct});
+  for (std::size_t i = 0; i < steps.size(); ++i) std::swap(steps[i], steps[i * 37 % steps.size()]);
+  return steps;
+}
+
+}  // namespace
+
+SpeculationReport check_speculation(const ModelFile& file, const std::vector<Prompt>& prompts,
+                                    const CheckOptions& options) {
+  const std::unique_ptr<Executor> executor = options.machine.executor();
+  const auto vocabulary = static_cast<std::int32_t>(file.model->config().vocabulary);
+  SpeculationReport report;
+  Progress progress("speculation");
+  const auto shortest = std::min_element(
+      prompts.begin(), prompts.end(),
+      [](const Prompt& a, const Prompt& b) { return a.tokens.size() < b.tokens.size(); });
+  const auto forced = static_cast<std::size_t>(shortest - prompts.begin());
+  for (std::size_t p = 0; p < prompts.size(); ++p) {
+    const Prompt& prompt = prompts[p];
+    progress.show(static_cast<double>(p) / static_cast<double>(prompts.size()), prompt.name);
+    // On the shortest prompt every pair is forced; its text is long enough for all of them as a
+    // whole, the last draft included. Elsewhere as many as the text has room for.
+    const std::vector<draft::Scripted::Step> pairs = all_pairs(options.pairs);
+    std::int64_t tokens = options.tokens;
+    if (p == forced) {
+      std::int64_t needed = 2 + options.pairs;
+      for (const draft::Scripted::Step& step : pairs) needed += 1 + step.correct;
+      tokens = std::max(tokens, needed);
+      report.pairs = static_cast<std::int64_t>(pairs.size());
+    }
+    Checker checker(file, options, executor.get(), static_cast<std::int64_t>(prompt.tokens.size()),
+                    tokens);
+    const std::vector<std::int32_t> plain = checker.plain(prompt);
+    bool equal = true;
+    if (options.draft.drafts)
+      equal &= checker.speculative(
+          prompt, options.draft.make(static_cast<std::int64_t>(prompt.tokens.size()) + tokens + 1),
+          plain, report);
+    equal &= checker.speculative(
+        prompt, must(draft::AnyDrafter::make(draft::Scripted(plain, pairs, vocabulary))), plain,
+        report);
+    ++report.texts;
+    report.equal += equal ? 1 : 0;
+  }
+  return report;
+}
+
+}  // namespace kedge::tools

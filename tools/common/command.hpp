@@ -1,0 +1,26 @@
+// How a subcommand joins the program: it adds itself to the parser and says what to run.
+#pragma once
+
+#include <CLI/CLI.hpp>
+#include <functional>
+#include <string>
+#include <utility>
+#include <vector>
+
+namespace kedge::tools {
+
+// What to run when `app` was named; the exit status comes back.
+struct Command {
+  CLI::App* app;
+  std::function<int()> run;
+};
+using Commands = std::vector<Command>;
+
+void add_generate(CLI::App& root, Commands& commands);
+void add_logits(CLI::App& root, Commands& commands);
+void add_op(CLI::App& root, Commands& commands);
+void add_inspect(CLI::App& root, Commands& commands);
+void add_check(CLI::App& root, Commands& commands);
+void add_bench(CLI::App& root, Commands& commands);
+
+}  // namespace kedge::tools

@@ -1,0 +1,69 @@
+#include "common/machine.hpp"
+
+#include <fstream>
+
+#include "common/failure.hpp"
+
+namespace kedge::tools {
+
+void MachineOptions::add_threads(CLI::App& app) {
+  app.add_option("--threads", threads, "Threads; 0: as many as processors")
+      ->check(CLI::Range(0, 1024));
+}
+
+void MachineOptions::add_isa(CLI::App& app) {
+  app.add_option("--isa", isa, "Instruction set: best, scalar, avx2 or avx512")
+      ->check(CLI::IsMember({"best", "scalar", "avx2", "avx512"}));
+}
+
+void MachineOptions::add_cache(CLI::App& app) {
+  app.add_option("--cache", cache, "Keys and values: f16 or f32")
+      ->check(CLI::IsMember({"f16", "f32"}));
+}
+
+void MachineOptions::add_backend(CLI::App& app) {
+  app.add_option("--backend", backend, "cpu (vulkan runs single operators: kedge op)")
+      ->check(CLI::IsMember({"cpu", "vulkan"}));
+}
+
+cpu::Isa MachineOptions::chosen_isa() const {
+  if (isa == "best") return cpu::best_isa();
+  const cpu::Isa chosen = isa == "avx512" ? cpu::Isa::avx512
+                          : isa == "avx2" ? cpu::Isa::avx2
+                                          : cpu::Isa::scalar;
+  if (!cpu::isa_available(chosen))
+    fail_with(Code::unsupported, "--isa", "this processor or build has no {}; the best here is {}",
+              isa, to_string(cpu::best_isa()));
+  return chosen;
+}
+
+void MachineOptions::expect_cpu_backend() const {
+  if (backend != "cpu")
+    bad_usage("--backend",
+              "whole models run on the cpu; the {} backend runs single operators so far (kedge op)",
+              backend);
+}
+
+std::unique_ptr<Executor> MachineOptions::executor() const {
+  return must(make_default_executor(threads));
+}
+
+std::vector<cpu::Isa> available_isas() {
+  std::vector<cpu::Isa> list;
+  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512})
+    if (cpu::isa_available(isa)) list.push_back(isa);
+  return list;
+}
+
+std::string machine_name() {
+  std::string name = "unknown processor", line;
+  for (std::ifstream file("/proc/cpuinfo"); std::getline(file, line);)
+    if (line.rfind("model name", 0) == 0 && line.find(": ") != std::string::npos) {
+      name = line.substr(line.find(": ") + 2);
+      break;
+    }
+  const unsigned count = available_processors();
+  return fmt::format("{}, {} processor{}", name, count, count == 1 ? "" : "s");
+}
+
+}  // namespace kedge::tools

@@ -1,0 +1,63 @@
+#include "common/statistics.hpp"
+
+#include <fmt/format.h>
+
+#include <nlohmann/json.hpp>
+
+namespace kedge::tools {
+
+Table statistics_table(const Stats& s) {
+  Table table = Table::of_pairs();
+  const double prompt_rate =
+      s.prefill_ms > 0 ? 1e3 * static_cast<double>(s.prompt_tokens) / s.prefill_ms : 0;
+  table.row({"prompt", fmt::format("{} tokens in {:.1f} ms, {:.1f} tokens/s", s.prompt_tokens,
+                                   s.prefill_ms, prompt_rate)});
+  table.row({"generated", fmt::format("{} tokens in {:.1f} ms, {:.1f} tokens/s", s.tokens,
+                                      s.decode_ms(), s.tokens_per_second())});
+  table.row({"rounds", fmt::format("{}, mean acceptance length {:.3f}", s.rounds, s.tau())});
+  table.row({"drafts", fmt::format("{} proposed, {} evaluated, {} accepted, {} rows undone",
+                                   s.proposed, s.evaluated, s.accepted, s.rejected_rows)});
+  table.row(
+      {"ms per phase",
+       fmt::format("prompt {:.1f}, draft {:.1f}, target {:.1f}, verify {:.1f}, commit {:.1f}, "
+                   "emit {:.1f}",
+                   s.prefill_ms, s.draft_ms, s.target_ms, s.verify_ms, s.commit_ms, s.emit_ms)});
+  // Unconditional: the share of all rounds in which the draft held up to and including this place.
+  std::string survival;
+  for (std::size_t i = 0; i < s.held.size() && s.reached[i] > 0; ++i)
+    survival += fmt::format("{}{:.2f}", i == 0 ? "" : " ",
+                            static_cast<double>(s.held[i]) / static_cast<double>(s.rounds));
+  if (!survival.empty()) table.row({"accepted by position", survival});
+  return table;
+}
+
+nlohmann::json statistics_json(const Stats& s) {
+  nlohmann::json reached = nlohmann::json::array(), held = reached, width = reached;
+  for (std::size_t i = 0; i < s.held.size() && s.reached[i] > 0; ++i) {
+    reached.push_back(s.reached[i]);
+    held.push_back(s.held[i]);
+  }
+  std::size_t widest = s.width.size();
+  while (widest > 0 && s.width[widest - 1] == 0) --widest;
+  for (std::size_t n = 0; n < widest; ++n) width.push_back(s.width[n]);
+  return {{"prompt_tokens", s.prompt_tokens},
+          {"tokens", s.tokens},
+          {"rounds", s.rounds},
+          {"tau", s.tau()},
+          {"tokens_per_second", s.tokens_per_second()},
+          {"proposed", s.proposed},
+          {"evaluated", s.evaluated},
+          {"accepted", s.accepted},
+          {"rejected_rows", s.rejected_rows},
+          {"reached_by_position", reached},
+          {"held_by_position", held},
+          {"rounds_by_width", width},
+          {"prefill_ms", s.prefill_ms},
+          {"draft_ms", s.draft_ms},
+          {"target_ms", s.target_ms},
+          {"verify_ms", s.verify_ms},
+          {"commit_ms", s.commit_ms},
+          {"emit_ms", s.emit_ms}};
+}
+
+}  // namespace kedge::tools

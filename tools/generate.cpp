@@ -1,0 +1,157 @@
+// kedge generate: streams a text and ends with its statistics.
+#include <atomic>
+#include <csignal>
+#include <memory>
+#include <nlohmann/json.hpp>
+#include <optional>
+
+#include "common/command.hpp"
+#include "common/drafter.hpp"
+#include "common/failure.hpp"
+#include "common/machine.hpp"
+#include "common/model_file.hpp"
+#include "common/statistics.hpp"
+#include "common/tokens.hpp"
+#include "kedge/spec/session.hpp"
+#include "kedge/text/stream_decoder.hpp"
+
+namespace kedge::tools {
+
+namespace {
+
+struct Options {
+  std::string model, prompt, prompt_file, tokens, draft = "none", json;
+  bool chat = false, ignore_end = false;
+  std::int64_t max_tokens = 128, context = 0;
+  double temperature = 0;
+  MachineOptions machine;
+};
+
+std::atomic<bool> interrupted{false};
+
+// Prints characters as soon as they are complete; token numbers when there is no tokenizer.
+struct Printer {
+  std::optional<text::StreamDecoder> decoder;
+  std::vector<std::int32_t> tokens;
+  std::string text;
+  bool quiet = false;  // stdout carries the JSON
+
+  void print(std::string_view part) {
+    text += part;
+    if (quiet || part.empty()) return;
+    std::fwrite(part.data(), 1, part.size(), stdout);
+    std::fflush(stdout);
+  }
+  static bool on_token(void* context, const TokenEvent& event) noexcept {
+    auto& self = *static_cast<Printer*>(context);
+    self.tokens.push_back(event.id);
+    if (self.decoder) self.print(self.decoder->push(event.id));
+    else self.print(fmt::format("{}{}", self.tokens.size() == 1 ? "" : " ", event.id));
+    return true;
+  }
+};
+
+std::vector<std::int32_t> prompt_tokens(const Options& o, const ModelFile& file) {
+  if (!o.tokens.empty()) return parse_tokens(o.tokens, "--tokens");
+  const std::string prompt = o.prompt_file.empty() ? o.prompt : read_text_file(o.prompt_file);
+  return o.chat ? file.encode_as_chat(prompt) : file.encode(prompt);
+}
+
+int generate(const Options& o) {
+  if (o.temperature != 0)
+    bad_usage("--temperature", "this build chooses greedily; only --temperature 0 exists, found {}",
+              o.temperature);
+  o.machine.expect_cpu_backend();
+  const DraftChoice draft = parse_draft(o.draft);
+  const cpu::Isa isa = o.machine.chosen_isa();
+  const std::unique_ptr<Executor> executor = o.machine.executor();
+  const ModelFile file = load_model(o.model, executor.get());
+  const std::vector<std::int32_t> prompt = prompt_tokens(o, file);
+
+  Session::Options options;
+  options.isa = isa;
+  options.executor = executor.get();
+  options.context = o.context;
+  options.cache = o.machine.cache_element();
+  options.max_draft = draft.max_draft();
+  Session session = must(Session::create(file.model, options));
+  session.set_drafter(draft.make(session.context() + 1));
+
+  Printer printer;
+  printer.quiet = o.json == "-";
+  printer.tokens.reserve(static_cast<std::size_t>(o.max_tokens));
+  if (file.tokenizer)
+    printer.decoder = must(text::StreamDecoder::create(*file.tokenizer, /*skip_special=*/true));
+  GenerateOptions run;
+  run.max_tokens = o.max_tokens;
+  if (file.tokenizer && !o.ignore_end) run.end_tokens = file.tokenizer->ends();
+  run.on_token = Printer::on_token;
+  run.context = &printer;
+  run.cancel = &interrupted;
+  std::signal(SIGINT, [](int) { interrupted.store(true, std::memory_order_relaxed); });
+  const StopReason stop = must(session.generate(prompt, run));
+  std::signal(SIGINT, SIG_DFL);
+  if (printer.decoder) printer.print(printer.decoder->finish());
+
+  if (!printer.quiet) std::fputs("\n", stdout);
+  std::FILE* const stream = is_terminal(stdout) && !printer.quiet ? stdout : stderr;
+  std::fprintf(stream, "\n");
+  Table table = statistics_table(session.stats());
+  table.row({"stopped by", to_string(stop)});
+  table.row({"machine",
+             fmt::format("{}; {} thread{}, {}, drafter {}", machine_name(), executor->workers(),
+                         executor->workers() == 1 ? "" : "s", to_string(isa), draft.text())});
+  table.print(stream);
+  nlohmann::json json = statistics_json(session.stats());
+  json.update({{"stop", to_string(stop)},
+               {"prompt_token_ids", prompt},
+               {"token_ids", printer.tokens},
+               {"draft", draft.text()},
+               {"isa", to_string(isa)},
+               {"threads", executor->workers()},
+               {"machine", machine_name()}});
+  if (file.tokenizer) json["text"] = printer.text;
+  write_json(o.json, json);
+  return 0;
+}
+
+}  // namespace
+
+void add_generate(CLI::App& root, Commands& commands) {
+  CLI::App* app = root.add_subcommand("generate", "Stream a text from a model");
+  const auto o = std::make_shared<Options>();
+  app->add_option("--model", o->model, "GGUF file")->required();
+  CLI::Option_group* prompt = app->add_option_group("Prompt", "One of these");
+  prompt->add_option("--prompt", o->prompt, "The prompt itself");
+  prompt->add_option("--prompt-file", o->prompt_file, "File that holds the prompt; - is stdin");
+  prompt->add_option("--tokens", o->tokens, "The prompt as token numbers: 1,2,3");
+  prompt->require_option(1);
+  app->add_flag("--chat", o->chat, "Wrap the prompt as a user's message in the model's template");
+  app->add_option("--max-tokens", o->max_tokens, "Tokens to generate at most")
+      ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
+  add_draft(*app, o->draft);
+  app->add_option("--temperature", o->temperature,
+                  "0: the most likely token (all there is so far)");
+  for (const char* name : {"--top-k", "--top-p", "--min-p", "--seed"})
+    app->add_option_function<std::string>(
+        name,
+        [name](const std::string&) {
+          bad_usage(name, "this build chooses greedily; only --temperature 0 exists");
+        },
+        "For sampling, which this build does not have: refused");
+  app->add_option("--context", o->context, "Positions; 0: the model's, at most 8192")
+      ->check(CLI::NonNegativeNumber);
+  app->add_flag("--ignore-end", o->ignore_end, "Go on after the model's end token");
+  o->machine.add_backend(*app);
+  o->machine.add_threads(*app);
+  o->machine.add_isa(*app);
+  o->machine.add_cache(*app);
+  app->add_option("--json", o->json, "Write text, tokens and statistics to this file; - is stdout");
+  commands.push_back({app, [o] {
+                        if (o->chat && !o->tokens.empty())
+                          bad_usage("--chat", "needs --prompt or --prompt-file, not --tokens");
+                        return generate(*o);
+                      }});
+}
+
+}  // namespace kedge::tools

@@ -1,0 +1,236 @@
+// kedge inspect: what is in a GGUF or safetensors file, and what Kedge can do with it.
+#include <cstring>
+#include <map>
+#include <memory>
+#include <nlohmann/json.hpp>
+
+#include "common/command.hpp"
+#include "common/failure.hpp"
+#include "common/output.hpp"
+#include "kedge/io/gguf.hpp"
+#include "kedge/io/safetensors.hpp"
+#include "kedge/kernel/cpu/panel.hpp"
+#include "kedge/model/config.hpp"
+#include "kedge/state/kv_page.hpp"
+#include "kedge/text/chat_template.hpp"
+#include "kedge/text/tokenizer.hpp"
+
+namespace kedge::tools {
+
+namespace {
+
+struct Options {
+  std::string file, json;
+  bool tensors = false;
+};
+
+std::string array_text(const io::GgufArray& array) {
+  constexpr std::size_t shown = 4;
+  std::string text = fmt::format("{} x {}: [", array.size(), io::to_string(array.type));
+  for (std::size_t i = 0; i < std::min(shown, array.size()); ++i) {
+    if (i > 0) text += ", ";
+    if (i < array.strings.size()) text += '"' + printable(array.strings[i], 20) + '"';
+    else if (i < array.floats.size()) text += fmt::format("{}", array.floats[i]);
+    else if (i < array.integers.size()) text += fmt::format("{}", array.integers[i]);
+    else text += "[...]";
+  }
+  return text + (array.size() > shown ? ", ...]" : "]");
+}
+
+std::string value_text(const io::GgufValue& value, std::size_t limit) {
+  return std::visit(
+      [limit](const auto& v) -> std::string {
+        using T = std::decay_t<decltype(v)>;
+        if constexpr (std::is_same_v<T, std::string>) return printable(v, limit);
+        else if constexpr (std::is_same_v<T, std::shared_ptr<const io::GgufArray>>)
+          return array_text(*v);
+        else return fmt::format("{}", v);
+      },
+      value.value);
+}
+
+template <class Extents>
+std::string shape_text(const Extents& extents, std::size_t rank) {
+  std::string text = "[";
+  for (std::size_t i = 0; i < rank; ++i)
+    text += fmt::format("{}{}", i == 0 ? "" : ", ", extents[i]);
+  return text + "]";
+}
+
+struct Total {
+  std::size_t count = 0;
+  double bytes = 0;
+};
+
+void print_totals(const std::map<std::string, Total>& totals, nlohmann::json& json,
+                  std::FILE* out) {
+  Table table;
+  table.column("type", Table::Align::left);
+  table.column("tensors");
+  table.column("bytes");
+  for (const auto& [type, total] : totals) {
+    table.row({type, std::to_string(total.count), bytes_text(total.bytes)});
+    json["totals"][type] = {{"tensors", total.count}, {"bytes", total.bytes}};
+  }
+  std::fputs("\n", out);
+  table.print(out);
+}
+
+Table tensor_table() {
+  Table table;
+  table.column("tensor", Table::Align::left);
+  table.column("type", Table::Align::left);
+  table.column("shape", Table::Align::left);
+  table.column("bytes");
+  return table;
+}
+
+// What the weights take in memory: matrices in panels, vectors as they are.
+double packed_bytes(const io::Gguf& file) {
+  double sum = 0;
+  for (const io::GgufTensor& t : file.tensors()) {
+    const bool matrix = t.rank == 2 && t.supported;
+    sum += matrix ? static_cast<double>(cpu::packed_bytes(t.element, t.extent[0], t.extent[1]))
+                  : static_cast<double>(t.bytes);
+  }
+  return sum;
+}
+
+void describe(const io::Gguf& file, nlohmann::json& json, std::FILE* out) {
+  Table table = Table::of_pairs();
+  const auto say = [&](const char* what, const std::string& text, bool yes) {
+    table.row({what, (yes ? "" : "no: ") + text});
+    json["support"][what] = {{"supported", yes}, {"text", text}};
+  };
+  std::map<std::string, std::size_t> unknown;
+  for (const io::GgufTensor& t : file.tensors())
+    if (!t.supported) ++unknown[io::ggml_type(t.type).name];
+  if (const auto config = read_config(file)) {
+    say("architecture",
+        fmt::format("{}: {} layers, width {}, {} heads, {} key/value heads of {}, vocabulary {}, "
+                    "context {}",
+                    config->architecture, config->layers, config->width, config->heads,
+                    config->kv_heads, config->head_dim, config->vocabulary, config->context),
+        true);
+    const KvPageLayout f16{Element::f16, config->kv_heads, config->head_dim, config->layers};
+    const KvPageLayout f32{Element::f32, config->kv_heads, config->head_dim, config->layers};
+    table.row({"keys and values",
+               fmt::format("{} per position in f16, {} in f32",
+                           bytes_text(static_cast<double>(f16.bytes_per_position())),
+                           bytes_text(static_cast<double>(f32.bytes_per_position())))});
+    json["kv_bytes_per_position"] = {{"f16", f16.bytes_per_position()},
+                                     {"f32", f32.bytes_per_position()}};
+  } else {
+    say("architecture", config.error().reason, false);
+  }
+  std::string formats;
+  for (const auto& [type, count] : unknown)
+    formats += fmt::format("{}{} tensors of {}", formats.empty() ? "" : ", ", count, type);
+  say("tensor types", formats.empty() ? "all known" : formats, formats.empty());
+  json["packed_bytes"] = packed_bytes(file);
+  table.row({"packed weights", bytes_text(packed_bytes(file))});
+  if (const auto tokenizer = text::Tokenizer::from_gguf(file))
+    say("tokenizer",
+        fmt::format("{} tokens, pre-tokenizer {}", tokenizer->size(), tokenizer->pre()), true);
+  else say("tokenizer", tokenizer.error().reason, false);
+  if (const auto chat = text::ChatTemplate::from_gguf(file))
+    say("chat template", std::string(chat->name()), true);
+  else say("chat template", chat.error().reason, false);
+  std::fputs("\nWhat Kedge can do with it\n", out);
+  table.print(out);
+}
+
+int inspect_gguf(const Options& o) {
+  std::FILE* const out = text_stream(o.json);
+  const io::Gguf file = must(io::Gguf::open(o.file.c_str()));
+  nlohmann::json json = {{"file", o.file}, {"format", "gguf"}, {"version", file.version()}};
+  fmt::print(out, "{}: GGUF version {}, {}, {} tensors\n\n", o.file, file.version(),
+             bytes_text(static_cast<double>(file.source().size())), file.tensors().size());
+  Table metadata;
+  metadata.column("key", Table::Align::left);
+  metadata.column("type", Table::Align::left);
+  metadata.column("value", Table::Align::left);
+  for (const auto& [key, value] : file.metadata()) {
+    metadata.row({printable(key, 64), io::to_string(value.type), value_text(value, 72)});
+    json["metadata"][key] = value_text(value, 4096);
+  }
+  metadata.print(out);
+  std::map<std::string, Total> totals;
+  Table tensors = tensor_table();
+  for (const io::GgufTensor& t : file.tensors()) {
+    const std::string type = io::ggml_type(t.type).name;
+    Total& total = totals[type];
+    ++total.count;
+    total.bytes += static_cast<double>(t.bytes);
+    tensors.row({printable(t.name, 64), type, shape_text(t.extent, t.rank),
+                 grouped(static_cast<std::int64_t>(t.bytes))});
+    json["tensors"].push_back({{"name", t.name},
+                               {"type", type},
+                               {"shape", std::vector<std::int64_t>(t.extent, t.extent + t.rank)},
+                               {"bytes", t.bytes}});
+  }
+  if (o.tensors) {
+    std::fputs("\n", out);
+    tensors.print(out);
+  }
+  print_totals(totals, json, out);
+  describe(file, json, out);
+  write_json(o.json, json);
+  return 0;
+}
+
+int inspect_safetensors(const Options& o) {
+  std::FILE* const out = text_stream(o.json);
+  const io::Safetensors file = must(io::Safetensors::open(o.file.c_str()));
+  nlohmann::json json = {{"file", o.file}, {"format", "safetensors"}};
+  fmt::print(out, "{}: safetensors, {}, {} tensors\n", o.file,
+             bytes_text(static_cast<double>(file.source().size())), file.tensors().size());
+  Table metadata = Table::of_pairs();
+  for (const auto& [key, value] : file.metadata()) {
+    metadata.row({printable(key, 64), printable(value, 72)});
+    json["metadata"][key] = value;
+  }
+  metadata.print(out);
+  std::map<std::string, Total> totals;
+  Table tensors = tensor_table();
+  for (const io::SafeTensor& t : file.tensors()) {
+    Total& total = totals[io::to_string(t.type)];
+    ++total.count;
+    total.bytes += static_cast<double>(t.bytes);
+    tensors.row({printable(t.name, 64), io::to_string(t.type), shape_text(t.shape, t.shape.size()),
+                 grouped(static_cast<std::int64_t>(t.bytes))});
+    json["tensors"].push_back({{"name", t.name},
+                               {"type", io::to_string(t.type)},
+                               {"shape", t.shape},
+                               {"bytes", t.bytes}});
+  }
+  if (o.tensors) tensors.print(out);
+  print_totals(totals, json, out);
+  std::fputs("\nKedge reads its tensors for single operators (kedge op); models come as GGUF.\n",
+             out);
+  write_json(o.json, json);
+  return 0;
+}
+
+int inspect(const Options& o) {
+  const io::Source source = must(io::Source::open(o.file.c_str()));
+  char magic[4] = {};
+  if (source.size() >= sizeof magic)
+    must(source.read(0, {reinterpret_cast<std::byte*>(magic), sizeof magic}));
+  return std::memcmp(magic, "GGUF", 4) == 0 || !o.file.ends_with(".safetensors")
+             ? inspect_gguf(o)
+             : inspect_safetensors(o);
+}
+
+}  // namespace
+
+void add_inspect(CLI::App& root, Commands& commands) {
+  CLI::App* app = root.add_subcommand("inspect", "Show a file and what Kedge can do with it");
+  const auto o = std::make_shared<Options>();
+  app->add_option("file", o->file, "GGUF or safetensors file")->required();
+  app->add_flag("--tensors", o->tensors, "List every tensor");
+  app->add_option("--json", o->json, "Write everything to this file; - is stdout");
+  commands.push_back({app, [o] { return inspect(*o); }});
+}
+
+}  // namespace kedge::tools
