@@ -125,14 +125,13 @@ int cost(const Options& o) {
   Table table;
   table.column("rows", Table::Align::left);
   std::vector<std::string> c = {"c(n)"}, ms = {"ms"}, each = {"ms per row"};
-  nlohmann::json json_c = nlohmann::json::array(), json_ms = json_c;
+  nlohmann::json rows = nlohmann::json::array();
   for (std::size_t n = 1; n <= most_rows; ++n) {
     table.column(std::to_string(n));
     c.push_back(fmt::format("{:.2f}", median(ratio[n])));
     ms.push_back(fmt::format("{:.2f}", median(time[n])));
     each.push_back(fmt::format("{:.2f}", median(time[n]) / static_cast<double>(n)));
-    json_c.push_back(median(ratio[n]));
-    json_ms.push_back(median(time[n]));
+    rows.push_back({{"n", n}, {"c", median(ratio[n])}, {"ms", median(time[n])}});
   }
   table.row(c);
   table.row(ms);
@@ -147,8 +146,7 @@ int cost(const Options& o) {
                       {"floor_gb_per_s", median(bandwidth)},
                       {"share_of_floor", median(share)},
                       {"t1_ms", median(time[1])},
-                      {"c", json_c},
-                      {"ms", json_ms}});
+                      {"cost", rows}});
   return 0;
 }
 

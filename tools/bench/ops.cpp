@@ -30,10 +30,10 @@ struct Options {
 struct Bench {
   const Options& options;
   Executor* executor;
-  Table table;
+  Table table{};
   nlohmann::json json = nlohmann::json::array();
   std::size_t cases = 0;
-  std::string wrong;
+  std::string wrong{};
   Progress progress{"operators"};
 };
 

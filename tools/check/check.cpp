@@ -17,6 +17,7 @@ namespace {
 struct Options {
   std::string model, draft = "auto", json;
   std::int64_t prompts = 3, tokens = 32, pairs = 8, perturb = -1;
+  bool full = false;
   MachineOptions machine;
 };
 
@@ -27,11 +28,19 @@ int check(const Options& o) {
   options.isa = o.machine.chosen_isa();
   options.tokens = o.tokens;
   options.pairs = o.pairs;
+  std::int64_t count = o.prompts;
+  if (o.full) {
+    count = std::max<std::int64_t>(count, 20);
+    options.tokens = std::max<std::int64_t>(options.tokens, 128);
+    options.pairs = std::max<std::int64_t>(options.pairs, 16);
+    options.long_tokens = 200;  // three pages and a part of the fourth
+    options.short_tokens = 72;
+  }
   if (o.perturb >= 0) options.perturb = o.perturb;
   const auto start = std::chrono::steady_clock::now();
   const std::unique_ptr<Executor> executor = o.machine.executor();
   const ModelFile file = load_model(o.model, executor.get());
-  const std::vector<Prompt> prompts = built_in_prompts(file, o.prompts);
+  const std::vector<Prompt> prompts = built_in_prompts(file, count);
   std::FILE* const out = text_stream(o.json);
   fmt::print(out, "{}; {} threads, {}, drafter {}\n", machine_name(), executor->workers(),
              to_string(options.isa), options.draft.text());
@@ -108,6 +117,7 @@ void add_check(CLI::App& root, Commands& commands) {
   app->add_option("--tokens", o->tokens, "Tokens to generate for each")->check(CLI::Range(2, 4096));
   app->add_option("--pairs", o->pairs, "Force every pair (proposed, accepted) up to this")
       ->check(CLI::Range(1, 31));
+  app->add_flag("--full", o->full, "At least 20 texts of 128 tokens, every pair up to 16: minutes");
   app->add_option("--perturb", o->perturb,
                   "Flip one bit of a logit at this position in one run, to see the check fail")
       ->check(CLI::NonNegativeNumber);

@@ -20,6 +20,8 @@ struct CheckOptions {
   cpu::Isa isa = cpu::Isa::best;
   DraftChoice draft;
   std::int64_t tokens = 32;             // generated per prompt
+  std::size_t long_tokens = 72;         // positions of the first text whose logits are compared
+  std::size_t short_tokens = 24;        // and of the others
   std::int64_t pairs = 8;               // every (proposed, accepted) up to this is forced once
   std::optional<std::int64_t> perturb;  // position whose logits get one wrong bit in one run
 };
@@ -29,7 +31,7 @@ struct LogitsReport {
   std::string over;  // "widths 1..16"
   std::int64_t runs = 0;
   std::uint64_t bytes = 0, differing = 0;
-  std::string first_difference;  // names run, position, logit and byte
+  std::string first_difference{};  // names run, position, logit and byte
 };
 
 // Each kind of variation against one row a call on the best ISA.

@@ -11,6 +11,10 @@
 #include "kedge/state/sequence.hpp"
 #include "support/executors.hpp"
 
+#if defined(__SSE__)
+#include <xmmintrin.h>
+#endif
+
 namespace kedge::tools {
 
 namespace {
@@ -22,6 +26,24 @@ struct Way {
   Executor* executor;
   std::vector<std::int64_t> rows;  // the last one repeats
   std::int64_t tokens = 0;         // 0: all
+  bool modes = false;              // the caller flushes denormals and rounds upwards
+  bool neighbour = false;          // rows of another text are in every call
+};
+
+// Other floating-point modes than Kedge's, as a host program may have set them.
+class CallerModes {
+ public:
+#if defined(__SSE__)
+  explicit CallerModes(bool on) : saved_(_mm_getcsr()) {
+    if (on) _mm_setcsr((saved_ & ~0x6000u) | 0x8040u | 0x4000u);  // FTZ, DAZ, towards +infinity
+  }
+  ~CallerModes() { _mm_setcsr(saved_); }
+
+ private:
+  unsigned saved_;
+#else
+  explicit CallerModes(bool) {}
+#endif
 };
 
 class Sweep {
@@ -40,25 +62,38 @@ class Sweep {
     KvCache::Options kv;
     kv.element = cache_;
     kv.positions = static_cast<std::int64_t>(count);
+    kv.sequences = way.neighbour ? 2 : 1;
     KvCache cache = must(KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
     Forward::Options options;
-    options.max_rows = std::min(kv.positions, *std::max_element(way.rows.begin(), way.rows.end()));
-    options.max_outputs = options.max_rows;
+    options.max_outputs =
+        std::min(kv.positions, *std::max_element(way.rows.begin(), way.rows.end()));
+    options.max_rows = options.max_outputs * (way.neighbour ? 2 : 1);
     const Cpu cpu = must(Cpu::create({way.isa, way.executor}));
     Forward forward = must(Forward::create(model_, cpu, cache, options));
-    Sequence sequence = must(Sequence::create(cache));
+    Sequence sequence = must(Sequence::create(cache)), other;
+    if (way.neighbour) other = must(Sequence::create(cache));
     std::size_t call = 0;
     std::vector<Row> rows;
     for (std::size_t first = 0; first < count;) {
       const auto width = static_cast<std::size_t>(way.rows[std::min(call++, way.rows.size() - 1)]);
       const std::size_t end = std::min(count, first + width);
+      const auto step = static_cast<std::int64_t>(end - first);
       rows.clear();
+      if (way.neighbour)  // the text backwards
+        for (std::size_t i = first; i < end; ++i)
+          rows.push_back({tokens_[count - 1 - i], static_cast<std::int32_t>(i), other.index()});
       for (std::size_t i = first; i < end; ++i)
         rows.push_back({tokens_[i], static_cast<std::int32_t>(i), sequence.index(), true});
-      Transaction transaction = must(sequence.begin(static_cast<std::int64_t>(rows.size())));
-      must(forward.run(rows));
-      must(transaction.commit(static_cast<std::int64_t>(rows.size())));
-      for (std::size_t i = 0; i < rows.size(); ++i)
+      Transaction transaction = must(sequence.begin(step));
+      std::optional<Transaction> beside;
+      if (way.neighbour) beside.emplace(must(other.begin(step)));
+      {
+        const CallerModes modes(way.modes);
+        must(forward.run(rows));
+      }
+      must(transaction.commit(step));
+      if (beside) must(beside->commit(step));
+      for (std::size_t i = 0; i < end - first; ++i)
         take(first + i, forward.logits(static_cast<std::int64_t>(i)));
       first = end;
     }
@@ -117,17 +152,14 @@ std::string text_of(const std::vector<std::int64_t>& parts) {
   return text;
 }
 
-// The first prompt is evaluated past the first page of 64 positions and in every way; the others
-// are short and vary the widths.
-constexpr std::size_t long_tokens = 72, short_tokens = 24;
-
 }  // namespace
 
 std::vector<LogitsReport> check_logits(const ModelFile& file, const std::vector<Prompt>& prompts,
                                        const CheckOptions& options) {
   const std::unique_ptr<Executor> main_executor = options.machine.executor();
   LogitsReport widths{"widths 1..16"}, splits{"splits of the prompt"}, threads{"executors"},
-      isas{"instruction sets"};
+      isas{"instruction sets"},
+      surroundings{"the caller's floating-point modes and another sequence"};
   std::mt19937_64 rng(1);
   std::optional<std::int64_t> flip = options.perturb;
 
@@ -142,16 +174,20 @@ std::vector<LogitsReport> check_logits(const ModelFile& file, const std::vector<
   for (std::size_t p = 0; p < prompts.size(); ++p) {
     std::vector<std::int32_t> list = prompts[p].tokens;
     const bool thorough = p == 0;
-    // A short prompt is continued with any tokens: what they are does not matter here.
-    const std::size_t size = thorough ? long_tokens : std::min(short_tokens, list.size());
-    const auto more = synthetic_tokens(file.model->config().vocabulary, long_tokens, 7);
+    // The first text is evaluated past a page of 64 positions and in every way; the others vary the
+    // widths. A short prompt is continued with any tokens: what they are does not matter here.
+    const std::size_t size =
+        thorough ? options.long_tokens : std::min(options.short_tokens, list.size());
+    const auto more = synthetic_tokens(file.model->config().vocabulary,
+                                       static_cast<std::int64_t>(options.long_tokens), 7);
     list.insert(list.end(), more.begin(), more.end());
     list.resize(size);
     tokens.push_back(list);
     const auto count = static_cast<std::int64_t>(size);
     const auto add = [&](LogitsReport& report, std::string name, cpu::Isa isa, Executor* executor,
                          std::vector<std::int64_t> rows, std::int64_t most = 0) {
-      parts.push_back({p, {std::move(name), isa, executor, std::move(rows), most}, &report});
+      Way way{std::move(name), isa, executor, std::move(rows), most};
+      parts.push_back({p, std::move(way), &report});
     };
     for (std::int64_t width = 1; width <= 16; ++width)
       add(widths, fmt::format("width {}", width), options.isa, main_executor.get(), {width});
@@ -174,6 +210,22 @@ std::vector<LogitsReport> check_logits(const ModelFile& file, const std::vector<
         with(fmt::format("OpenMP with {} threads", n), *std::move(openmp));
     with("the calling thread", std::make_unique<SerialExecutor>());
     with("tasks only, reversed", std::make_unique<tests::TasksOnlyExecutor>(3, true));
+    for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{6}}) {
+      Way way{fmt::format("flushing, rounding up, width {}", rows),
+              options.isa,
+              main_executor.get(),
+              {rows},
+              24};
+      way.modes = true;
+      parts.push_back({p, way, &surroundings});
+      way = {fmt::format("another sequence beside, width {}", rows),
+             options.isa,
+             main_executor.get(),
+             {rows},
+             rows == 1 ? 24 : 0};
+      way.neighbour = true;
+      parts.push_back({p, way, &surroundings});
+    }
     for (const cpu::Isa isa : available_isas()) {
       // Scalar code is slow; its bytes are as good after a dozen positions.
       const std::int64_t most = isa == cpu::Isa::scalar ? 12 : 0;
@@ -193,13 +245,14 @@ std::vector<LogitsReport> check_logits(const ModelFile& file, const std::vector<
     if (i == 0 || parts[i - 1].prompt != part.prompt) {
       sweep.emplace(file, prompts[part.prompt], tokens[part.prompt],
                     options.machine.cache_element());
-      sweep->set_expected({"", options.isa, main_executor.get(), {1}});
+      Way one_row{"", options.isa, main_executor.get(), {1}};
+      sweep->set_expected(one_row);
     }
     // The wrong bit goes into the run of width 4.
     const bool flips = flip && part.report == &widths && part.prompt == 0 && part.way.rows[0] == 4;
     sweep->compare(part.way, flips ? flip : std::nullopt, *part.report);
   }
-  return {widths, splits, threads, isas};
+  return {widths, splits, threads, isas, surroundings};
 }
 
 }  // namespace kedge::tools

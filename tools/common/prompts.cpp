@@ -1,5 +1,6 @@
 #include "common/prompts.hpp"
 
+#include <iterator>
 #include <random>
 
 namespace kedge::tools {
@@ -57,6 +58,28 @@ constexpr const char* prose =
     "Write a dream-like story in which no phrase ever comes back. Begin with: Violet thunder "
     "unfolded beneath nine paper moons,";
 
+constexpr const char* further[] = {
+    "List the first ten prime numbers, one per line, each with its square.",
+    "Write a short poem about rain on a tin roof.",
+    "Translate to French: the boat is small, the sea is large, the boat is small again.",
+    "Write a JSON array of five people with the keys name, age and city.",
+    "Summarise in one sentence: The anchor was carried ahead by boat. The crew hauled on the "
+    "cable. "
+    "The ship moved up to the anchor. Then the anchor was carried ahead again.",
+    "Count from one to twenty in words.",
+    "Write a C function that returns the largest of three integers.",
+    "What is the difference between weather and climate?",
+    "Repeat this line five times: round and round the rugged rock.",
+    "Write a recipe for pancakes with a list of ingredients and numbered steps.",
+    "Explain to a child why the sky is blue.",
+    "Write a Markdown table of the planets with their order from the sun.",
+    "Fix the spelling: Teh quik brwon fox jumsp over teh lazi dog.",
+    "Write a letter to a neighbour who borrowed a ladder and has not returned it.",
+    "Name three rivers in Europe and one city on each.",
+    "Write an SQL query that counts orders per customer, then the same query with a limit of ten.",
+    "Describe how bread is made, from grain to loaf.",
+};
+
 }  // namespace
 
 std::vector<std::int32_t> synthetic_tokens(std::int64_t vocabulary, std::int64_t count,
@@ -78,6 +101,8 @@ std::vector<Prompt> built_in_prompts(const ModelFile& file, std::int64_t count) 
     list.push_back({"code edit", encode(code_edit)});
     list.push_back({"chat", encode(chat)});
     list.push_back({"prose", encode(prose)});
+    for (std::size_t i = 0; i < std::size(further); ++i)
+      list.push_back({"text " + std::to_string(i + 4), encode(further[i])});
   }
   for (auto i = static_cast<std::int64_t>(list.size()); i < count; ++i) {
     const auto seed = static_cast<std::uint64_t>(i + 1);

@@ -15,8 +15,9 @@ struct Prompt {
 };
 
 // The first three: an edit of code (a drafter that copies wins), a question in a chat, and words
-// without repetition (it loses). Through the tokenizer and chat template as far as the file has
-// them; further ones, and all of them without a tokenizer, are token numbers by a fixed seed.
+// without repetition (it loses); then shorter ones. Through the tokenizer and chat template as far
+// as the file has them; beyond 20, and all of them without a tokenizer, token numbers by fixed
+// seeds.
 std::vector<Prompt> built_in_prompts(const ModelFile& file, std::int64_t count);
 
 // `count` pseudo-random tokens in order of nothing; without repetition of longer runs.
