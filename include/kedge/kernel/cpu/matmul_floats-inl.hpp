@@ -27,7 +27,26 @@ struct FormatBF16 {
 constexpr int panels_at_once(int columns) {
   if (pass_columns == 1) return 1;
   if (pass_columns < 16) return columns == 1 ? 4 : columns == 2 ? 2 : 1;
-  return columns <= 2 ? 4 : columns <= 4 ? 2 : 1;
+  return columns <= 2 ? 4 : columns <= 11 ? 2 : 1;  // at most 32 registers, weights included
+}
+
+// `count` columns from `x`, which points at their first activation. Neighbours in the order of the
+// code belong to different chains, so that none waits in the scheduler's queue for long.
+template <int count, int columns, int panels, int steps>
+KEDGE_INLINE void multiply_columns(const F32x16 (&w)[panels][steps], const std::byte* x,
+                                   std::int64_t stride, F32x16 (&acc)[panels][columns], int first) {
+  const std::byte* column[count];
+  unrolled<count>([&](int c) KEDGE_LAMBDA {
+    column[c] = c == 0 ? x : column[c - 1] + stride;
+    asm("" : "+r"(column[c]));  // as in matmul_blocks-inl.hpp
+  });
+  unrolled<steps>([&](int i) KEDGE_LAMBDA {
+    unrolled<count>([&](int c) KEDGE_LAMBDA {
+      const F32x16 value = set1(reinterpret_cast<const float*>(column[c])[i]);
+      unrolled<panels>(
+          [&](int p) KEDGE_LAMBDA { acc[p][first + c] = fma(w[p][i], value, acc[p][first + c]); });
+    });
+  });
 }
 
 // `steps` values of k from `k`, for `panels` neighbouring panels.
@@ -41,16 +60,13 @@ KEDGE_INLINE void multiply_steps(const typename Format::Stored* weight, std::int
       w[p][i] = Format::weights(weight + p * panel_stride + (k + i) * panel_rows);
     });
   });
-  unrolled<columns>([&](int c) KEDGE_LAMBDA {
-    const float* a = reinterpret_cast<const float*>(x + c * stride) + k;
-    unrolled<steps>([&](int i) KEDGE_LAMBDA {
-      const F32x16 value = set1(a[i]);
-      unrolled<panels>([&](int p) KEDGE_LAMBDA {
-        F32x16& sum = acc[p][c];
-        sum = fma(w[p][i], value, sum);
-      });
-    });
+  constexpr int side = 4, rest = columns % side;
+  x += k * static_cast<std::int64_t>(sizeof(float));
+  unrolled<columns / side>([&](int i) KEDGE_LAMBDA {
+    multiply_columns<side>(w, x + i * side * stride, stride, acc, i * side);
   });
+  if constexpr (rest > 0)
+    multiply_columns<rest>(w, x + (columns - rest) * stride, stride, acc, columns - rest);
 }
 
 template <class Format, int columns, int panels>
