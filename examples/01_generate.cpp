@@ -10,6 +10,6 @@ int main(int, char** argv) {
   auto words = must(kedge::text::Tokenizer::from_gguf(file));
   auto session = must(kedge::Session::create(must(kedge::Model::load(file, {})), {}));
   session.set_drafter(must(kedge::draft::AnyDrafter::make(must(kedge::draft::Lookup::create({})))));
-  must(session.begin(must(words.encode("Repeat: the quick brown fox. Repeat: the quick"))));
+  must(session.begin(must(words.encode("A fox, a dog, a fox, a dog, a fox,"))));
   for (int i = 0; i < 8; ++i) std::puts(must(words.decode(must(session.round(32)).tokens)).c_str());
 }
