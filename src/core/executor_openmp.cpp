@@ -20,12 +20,20 @@ class OpenMpExecutor final : public Executor {
   bool co_scheduled() const noexcept override { return true; }
 
   Status gang(GangBody body, void* context) noexcept override {
+    if (threads_ == 1) {  // libgomp would allocate a team of one at every call
+      body(context, 0, 1);
+      return {};
+    }
 #pragma omp parallel num_threads(static_cast <int>(threads_))
     body(context, static_cast<unsigned>(omp_get_thread_num()),
          static_cast<unsigned>(omp_get_num_threads()));
     return {};
   }
   Status tasks(std::size_t count, TaskBody body, void* context) noexcept override {
+    if (threads_ == 1) {
+      for (std::size_t t = 0; t < count; ++t) body(context, t);
+      return {};
+    }
 #pragma omp parallel for num_threads(static_cast <int>(threads_)) schedule(dynamic)
     for (std::size_t t = 0; t < count; ++t) body(context, t);
     return {};

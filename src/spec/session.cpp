@@ -144,6 +144,10 @@ Result<Session::Round> Session::round(std::int64_t limit,
     KEDGE_TRY(const draft::Proposal proposal,
               drafter_.propose(drafts_.first(static_cast<std::size_t>(most))));
     count = proposal.count;
+    if (count < 0 || count > most)
+      return fail(Code::invalid_argument, drafter_.name(),
+                  "proposal: expected 0..%lld tokens, found %lld", static_cast<long long>(most),
+                  static_cast<long long>(count));
   }
   const auto drafts = drafts_.first(static_cast<std::size_t>(count));
   draft_ms = timer.lap_ms();

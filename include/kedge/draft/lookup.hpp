@@ -22,9 +22,10 @@ namespace kedge::inline KEDGE_ABI::draft {
 class Lookup {
  public:
   struct Options {
-    std::int64_t length = 8;       // tokens a proposal may have
-    std::int64_t min_match = 2;    // shorter matches propose nothing
-    std::int64_t capacity = 8192;  // tokens of history
+    std::int64_t length = 8;     // tokens a proposal may have
+    std::int64_t min_match = 2;  // shorter matches propose nothing
+    // Tokens of history: a session's positions, 8192 by default, and the newest token.
+    std::int64_t capacity = 8193;
   };
 
   static Result<Lookup> create(const Options& options,

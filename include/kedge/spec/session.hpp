@@ -6,7 +6,9 @@
 #include <atomic>
 #include <cstdint>
 #include <memory>
+#include <new>
 #include <span>
+#include <utility>
 
 #include "kedge/draft/drafter.hpp"
 #include "kedge/model/forward.hpp"
@@ -60,6 +62,18 @@ class KEDGE_API Session {
 
   static Result<Session> create(std::shared_ptr<const Model> model,
                                 const Options& options) noexcept;
+
+  Session() noexcept = default;
+  Session(Session&& other) noexcept = default;
+  // Member by member, the old cache would go before the sequence that has pages of it.
+  Session& operator=(Session&& other) noexcept {
+    if (this != &other) {
+      this->~Session();
+      new (this) Session(std::move(other));
+    }
+    return *this;
+  }
+  ~Session() = default;
 
   // None: plain decoding. Takes effect at the next begin().
   void set_drafter(draft::AnyDrafter drafter) noexcept { drafter_ = std::move(drafter); }

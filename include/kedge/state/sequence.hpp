@@ -84,6 +84,9 @@ class [[nodiscard]] Transaction {
 
 inline Result<Transaction> Sequence::begin(std::int64_t rows) noexcept {
   if (open_) return fail(Code::busy, "sequence", "a transaction is open; commit or drop it first");
+  if (rows < 0)
+    return fail(Code::invalid_argument, "sequence", "rows: expected 0 or more, found %lld",
+                static_cast<long long>(rows));
   KEDGE_CHECK(cache_->reserve(index_, length_ + rows));
   open_ = true;
   return Transaction(this, rows);
