@@ -198,29 +198,47 @@ KEDGE_INLINE void multiply_block(const std::byte* super, const std::byte* p, con
   }
 }
 
+// Superblocks [first, last) of the panel at `panel`, added to `sums`.
+template <class Format, int columns>
+KEDGE_INLINE void multiply_strip(const Task& t, const std::byte* panel, std::int64_t first,
+                                 std::int64_t last, const std::byte* x, std::size_t ahead,
+                                 float (&sums)[columns][16]) {
+  constexpr std::size_t super_bytes = Format::header + Format::blocks * Format::bytes;
+  constexpr int lines = static_cast<int>((Format::bytes + 63) / 64);
+  F32x16 acc[columns];
+  unrolled<columns>([&](int c) KEDGE_LAMBDA { acc[c] = load(sums[c]); });
+  std::size_t at = static_cast<std::size_t>(first) * super_bytes;
+  x += first * Format::blocks * static_cast<std::int64_t>(sizeof(BlockQ8Act));
+  for (std::int64_t i = first; i < last; ++i) {
+    const std::byte* super = panel + at;
+    at += Format::header;
+    for (int b = 0; b < Format::blocks; ++b) {
+      const std::byte* next = prefetch_at(t, panel, at + ahead, streams);
+      unrolled<lines>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
+      multiply_block<Format, columns>(super, panel + at, x, t.x_stride, acc);
+      at += Format::bytes;
+      x += sizeof(BlockQ8Act);
+    }
+  }
+  unrolled<columns>([&](int c) KEDGE_LAMBDA { store(sums[c], acc[c]); });
+}
+
 template <class Format, int columns>
 void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row,
                 std::ptrdiff_t ahead) noexcept {
-  constexpr int lines = static_cast<int>((Format::bytes + 63) / 64);
-  const std::int64_t stride = t.x_stride;
+  constexpr std::int64_t strip = strip_blocks > Format::blocks ? strip_blocks / Format::blocks : 1;
   const std::int64_t supers = t.width / (32 * Format::blocks);
-  const std::byte* p = t.weight + static_cast<std::size_t>(begin) * t.panel_bytes;
-  for (std::int64_t panel = begin; panel < end; ++panel) {
-    const std::byte* x = t.x + row * stride;
-    F32x16 acc[columns];
-    unrolled<columns>([&](int c) KEDGE_LAMBDA { acc[c] = zero(); });
-    for (std::int64_t i = 0; i < supers; ++i) {
-      const std::byte* super = p;
-      p += Format::header;
-      for (int b = 0; b < Format::blocks; ++b) {
-        const std::byte* next = prefetch_at(t, p + ahead);
-        unrolled<lines>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
-        multiply_block<Format, columns>(super, p, x, stride, acc);
-        p += Format::bytes;
-        x += sizeof(BlockQ8Act);
-      }
-    }
-    store_outputs(t, panel, row, acc);
+  const std::byte* x = t.x + row * t.x_stride;
+  for (std::int64_t panel = begin; panel < end; panel += streams) {
+    const auto count = static_cast<int>(end - panel < streams ? end - panel : streams);
+    const std::byte* weight = t.weight + static_cast<std::size_t>(panel) * t.panel_bytes;
+    alignas(64) float sums[streams][columns][16] = {};
+    for (std::int64_t i = 0; i < supers; i += strip)
+      for (int s = 0; s < count; ++s)
+        multiply_strip<Format>(t, weight + static_cast<std::size_t>(s) * t.panel_bytes, i,
+                               i + strip < supers ? i + strip : supers, x,
+                               static_cast<std::size_t>(ahead) / streams, sums[s]);
+    for (int s = 0; s < count; ++s) store_outputs(t, panel + s, row, sums[s], columns);
   }
 }
 

@@ -86,18 +86,21 @@ KEDGE_INLINE void multiply_panels(const Task& t, std::int64_t panel, std::int64_
   });
   std::int64_t k = 0;
   for (; k + steps <= t.width; k += steps) {
-    // behind its own panel's end a stream goes on in the next group of panels
-    std::ptrdiff_t at = k * 16 * static_cast<std::ptrdiff_t>(sizeof(Stored)) + ahead / panels;
-    if (at >= bytes) at += (panels - 1) * bytes;
+    const auto at = static_cast<std::size_t>(k) * 16 * sizeof(Stored) +
+                    static_cast<std::size_t>(ahead) / panels;
     unrolled<panels>([&](int p) KEDGE_LAMBDA {
-      const std::byte* next = prefetch_at(t, first + at + p * bytes);
+      const std::byte* next = prefetch_at(t, first + p * bytes, at, panels);
       unrolled<step_bytes / 64>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
     });
     multiply_steps<Format, columns, panels, steps>(weight, panel_stride, k, x, t.x_stride, acc);
   }
   for (; k < t.width; ++k)
     multiply_steps<Format, columns, panels, 1>(weight, panel_stride, k, x, t.x_stride, acc);
-  unrolled<panels>([&](int p) KEDGE_LAMBDA { store_outputs(t, panel + p, row, acc[p]); });
+  unrolled<panels>([&](int p) KEDGE_LAMBDA {
+    alignas(64) float sums[columns][16];
+    unrolled<columns>([&](int c) KEDGE_LAMBDA { store(sums[c], acc[p][c]); });
+    store_outputs(t, panel + p, row, sums, columns);
+  });
 }
 
 template <class Format, int columns>
