@@ -1,0 +1,194 @@
+// The decode loop allocates nothing after its first round: drafting, the pass, verification, undo
+// and streaming text included. The C library's allocation functions are replaced by counting ones
+// (operator new calls malloc), so a program of its own.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <cstdlib>
+
+#include "exact/decode.hpp"
+#include "exact/tiny_model.hpp"
+#include "kedge/draft/lookup.hpp"
+#include "kedge/draft/scripted.hpp"
+#include "support/all_executors.hpp"
+
+#if defined(KEDGE_TEST_TEXT)
+#include "kedge/text/stream_decoder.hpp"
+#endif
+
+// Sanitizers replace malloc themselves.
+#if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
+#define KEDGE_TEST_COUNTS_ALLOCATIONS 1
+#endif
+
+#if defined(KEDGE_TEST_COUNTS_ALLOCATIONS)
+namespace {
+std::atomic<std::uint64_t> allocations{0};
+void count() noexcept { allocations.fetch_add(1, std::memory_order_relaxed); }
+}  // namespace
+
+extern "C" {
+void* __libc_malloc(std::size_t);
+void* __libc_calloc(std::size_t, std::size_t);
+void* __libc_realloc(void*, std::size_t);
+void* __libc_memalign(std::size_t, std::size_t);
+void __libc_free(void*);
+
+#define KEDGE_TEST_EXPORT __attribute__((visibility("default")))
+KEDGE_TEST_EXPORT void* malloc(std::size_t size) { return count(), __libc_malloc(size); }
+KEDGE_TEST_EXPORT void* calloc(std::size_t n, std::size_t size) {
+  return count(), __libc_calloc(n, size);
+}
+KEDGE_TEST_EXPORT void* realloc(void* memory, std::size_t size) {
+  return count(), __libc_realloc(memory, size);
+}
+KEDGE_TEST_EXPORT void* memalign(std::size_t alignment, std::size_t size) {
+  return count(), __libc_memalign(alignment, size);
+}
+KEDGE_TEST_EXPORT void* aligned_alloc(std::size_t alignment, std::size_t size) {
+  return count(), __libc_memalign(alignment, size);
+}
+KEDGE_TEST_EXPORT int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
+  count();
+  *memory = __libc_memalign(alignment, size);
+  return *memory == nullptr ? 12 : 0;
+}
+KEDGE_TEST_EXPORT void free(void* memory) { __libc_free(memory); }
+}
+
+namespace kedge::tests {
+namespace {
+
+TEST(Allocations, TheCounterCounts) {
+  const std::uint64_t before = allocations;
+  void* volatile memory = std::malloc(10);
+  std::free(memory);
+  EXPECT_EQ(allocations, before + 1);
+  delete new volatile int(3);
+  EXPECT_EQ(allocations, before + 2);
+  { auto buffer = Buffer::create(1000, "test"); }
+  EXPECT_EQ(allocations, before + 3);
+  std::string* volatile text = new std::string(100, 'x');
+  delete text;
+  EXPECT_EQ(allocations, before + 5);
+  std::vector<int> v(3);
+  EXPECT_EQ(allocations, before + 6);
+}
+
+TEST(Allocations, CommitAndUndoMakeNone) {
+  auto cache = KvCache::create(1, 1, 16, {.positions = 1000});
+  ASSERT_TRUE(cache);
+  auto sequence = Sequence::create(*cache);
+  ASSERT_TRUE(sequence);
+  const std::uint64_t before = allocations;
+  for (int i = 0; i < 50; ++i) {
+    auto transaction = sequence->begin(17);
+    if (!transaction || !transaction->commit(i % 18)) FAIL();
+  }
+  EXPECT_EQ(allocations, before);
+  EXPECT_GT(sequence->length(), 64);
+}
+
+#if defined(KEDGE_TEST_TEXT)
+// A vocabulary of printable bytes and pairs of them.
+text::StreamDecoder make_decoder(std::int64_t vocabulary) {
+  text::TokenizerData data;
+  data.pre = "smollm";
+  for (char c = '!'; c <= '~'; ++c) data.tokens.emplace_back(1, c);
+  for (char c = '!'; static_cast<std::int64_t>(data.tokens.size()) < vocabulary; ++c) {
+    data.tokens.push_back(std::string{c, '!'});
+    data.merges.push_back(std::string{c, ' ', '!'});
+  }
+  data.types.assign(data.tokens.size(), text::TokenType::normal);
+  auto tokenizer = text::Tokenizer::create(std::move(data));
+  EXPECT_TRUE(tokenizer) << show(tokenizer.error());
+  auto decoder = text::StreamDecoder::create(*tokenizer);
+  EXPECT_TRUE(decoder) << show(decoder.error());
+  return *std::move(decoder);
+}
+#endif
+
+constexpr std::int64_t last_round = 52;
+
+struct Stream {
+#if defined(KEDGE_TEST_TEXT)
+  text::StreamDecoder decoder;
+#endif
+  std::uint64_t after_first_round = 0, at_end = 0;
+  std::int64_t tokens = 0, round = 0;
+  std::size_t bytes = 0;
+};
+
+bool on_token(void* context, const TokenEvent& event) noexcept {
+  auto& s = *static_cast<Stream*>(context);
+  s.round = event.round;
+  ++s.tokens;
+#if defined(KEDGE_TEST_TEXT)
+  s.bytes += s.decoder.push(event.id).size();
+#endif
+  s.at_end = allocations;
+  if (event.round <= 1) s.after_first_round = s.at_end;
+  return s.round < last_round;
+}
+
+class DecodeLoop : public ::testing::TestWithParam<Element> {};
+
+TEST_P(DecodeLoop, AllocatesNothingAfterItsFirstRound) {
+  const TinySpec spec = tiny_spec(GetParam(), 7);
+  const auto model = load_tiny(spec);
+  ASSERT_NE(model, nullptr);
+  std::vector<std::int32_t> prompt = random_tokens(2, 30, spec.vocabulary);
+  prompt.insert(prompt.end(), prompt.begin(), prompt.end());
+  auto plain_session = Session::create(model, {});
+  ASSERT_TRUE(plain_session) << show(plain_session.error());
+  const Decoded plain = must_decode(*plain_session, prompt, 520);
+  for (const NamedExecutor& e : all_executors())
+    for (const bool scripted : {false, true}) {
+      // Threads beyond the processors take turns at every barrier: once is enough.
+      if (scripted && e.executor != nullptr && e.executor->workers() == 3) continue;
+      const std::string what = spec.describe() + ", " + e.name + (scripted ? ", scripted" : "");
+      Session::Options options;
+      options.executor = e.executor.get();
+      auto session = Session::create(model, options);
+      ASSERT_TRUE(session) << what << ": " << show(session.error());
+      if (scripted) {
+        auto drafter = draft::AnyDrafter::make(
+            draft::Scripted(plain.tokens, {{8, 3}, {16, 16}, {4, 0}, {16, 9}, {0, 0}},
+                            static_cast<std::int32_t>(spec.vocabulary)));
+        session->set_drafter(*std::move(drafter));
+      } else {
+        auto lookup = draft::Lookup::create({.min_match = 1});
+        ASSERT_TRUE(lookup);
+        session->set_drafter(*draft::AnyDrafter::make(*std::move(lookup)));
+      }
+      Stream stream {
+#if defined(KEDGE_TEST_TEXT)
+        make_decoder(spec.vocabulary),
+#endif
+      };
+      GenerateOptions generate;
+      generate.max_tokens = 1000;
+      generate.on_token = on_token;
+      generate.context = &stream;
+      const auto stop = session->generate(prompt, generate);
+      ASSERT_TRUE(stop) << what << ": " << show(stop.error());
+      EXPECT_EQ(stream.round, last_round) << what << ": stopped early, " << to_string(*stop);
+      EXPECT_GT(session->stats().proposed, 0) << what;
+      EXPECT_GT(session->stats().rejected_rows, 0) << what;
+      EXPECT_EQ(stream.at_end - stream.after_first_round, 0u) << what;
+#if defined(KEDGE_TEST_TEXT)
+      EXPECT_GT(stream.bytes, 0u);
+#endif
+    }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, DecodeLoop, ::testing::Values(Element::f32, Element::q4_1),
+                         ElementName());
+
+}  // namespace
+}  // namespace kedge::tests
+#else
+TEST(Allocations, NeedsTheCLibrarysMalloc) {
+  GTEST_SKIP() << "built with a sanitizer, or without glibc";
+}
+#endif

@@ -1,0 +1,84 @@
+// A session's text with the logits of every committed position.
+#pragma once
+
+#include <functional>
+
+#include "exact/evaluate.hpp"
+#include "kedge/spec/session.hpp"
+
+namespace kedge::tests {
+
+struct Decoded {
+  std::vector<std::int32_t> tokens;  // generated
+  Logits logits;                     // of the prompt's last position and every committed one
+  std::vector<Session::Round> rounds;
+  StopReason stop = StopReason::none;
+  Stats stats;
+};
+
+// begin() and rounds until `count` tokens are there or the session stops. After each round, when
+// the logits have been recorded, `after` is called.
+inline Result<Decoded> decode(Session& session, std::span<const std::int32_t> prompt,
+                              std::int64_t count, std::span<const std::int32_t> end_tokens = {},
+                              const std::function<void(Session&)>& after = {}) {
+  Decoded d;
+  d.logits = Logits(session.model().config().vocabulary);
+  KEDGE_TRY(const std::int32_t first, session.begin(prompt));
+  d.tokens.push_back(first);
+  d.logits.set(session.length() - 1, session.forward().logits(0));
+  while (static_cast<std::int64_t>(d.tokens.size()) < count) {
+    const std::int64_t length = session.length();
+    KEDGE_TRY(Session::Round round,
+              session.round(count - static_cast<std::int64_t>(d.tokens.size()), end_tokens));
+    d.tokens.insert(d.tokens.end(), round.tokens.begin(), round.tokens.end());
+    for (std::int64_t i = 0; i < session.length() - length; ++i)
+      d.logits.set(length + i, session.forward().logits(i));
+    if (after) after(session);
+    round.tokens = {};  // they are good until the next call
+    d.rounds.push_back(round);
+    d.stop = round.stop;
+    if (d.stop != StopReason::none) break;
+  }
+  d.stats = session.stats();
+  return d;
+}
+
+inline Decoded must_decode(Session& session, std::span<const std::int32_t> prompt,
+                           std::int64_t count, std::span<const std::int32_t> end_tokens = {},
+                           const std::function<void(Session&)>& after = {}) {
+  auto d = decode(session, prompt, count, end_tokens, after);
+  EXPECT_TRUE(d) << show(d.error());
+  return d ? *std::move(d) : Decoded();
+}
+
+// Which elements of the pool belong to committed positions of the session's text.
+inline std::vector<char> committed_elements(Session& session) {
+  const KvPageLayout& layout = session.cache().layout();
+  const std::size_t element = row_bytes(layout.element, 1);
+  std::vector<char> kept(session.cache().bytes() / element, 0);
+  const auto* pages =
+      session.cache().page_table().row<const std::int32_t>(session.sequence().index());
+  for (std::int64_t p = 0; p < session.length(); ++p)
+    for (std::int64_t layer = 0; layer < layout.layers; ++layer)
+      for (std::int64_t head = 0; head < layout.kv_heads; ++head) {
+        const std::size_t base = layout.offset(pages[p / page_positions], layer, head) / element;
+        const std::int64_t slot = p % page_positions;
+        for (std::int64_t d = 0; d < layout.head_dim; ++d)
+          kept[base + static_cast<std::size_t>(layout.key_index(slot, d))] = 1;
+        for (std::int64_t d = 0; d < layout.value_width(); ++d)
+          kept[base + static_cast<std::size_t>(layout.value_index(slot, d))] = 1;
+      }
+  return kept;
+}
+
+// Everything in the pool that is no committed position becomes NaN: undone rows, rows never used,
+// free pages.
+inline void poison_uncommitted(Session& session) {
+  const std::vector<char> kept = committed_elements(session);
+  const std::size_t element = row_bytes(session.cache().layout().element, 1);
+  std::byte* pool = session.cache().pool();
+  for (std::size_t i = 0; i < kept.size(); ++i)
+    if (kept[i] == 0) std::memset(pool + i * element, 0xFF, element);  // a NaN in f16 and f32
+}
+
+}  // namespace kedge::tests

@@ -1,0 +1,68 @@
+// Tiny random Llamas as GGUF files in memory, in every weight format. Their scales are chosen so
+// that logits are of order one and the greedy text wanders: with a constant text the checks of
+// speculation would say nothing.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "kedge/model/model.hpp"
+
+namespace kedge::tests {
+
+struct TinySpec {
+  std::uint64_t seed = 1;
+  Element element = Element::f32;  // of every matrix that is not named here
+  Element value = Element::count, down = Element::count, embedding = Element::count;
+  Element output = Element::count;  // count: as `element`
+  bool tied = false;                // no output matrix
+  std::int64_t layers = 2, width = 64, feed_forward = 96;
+  std::int64_t heads = 4, kv_heads = 2, head_dim = 16;
+  std::int64_t vocabulary = 131, context = 1280;
+
+  std::string describe() const;
+};
+
+// A model of this format, small, with its own mix of shapes and side formats.
+TinySpec tiny_spec(Element element, std::uint64_t seed = 1);
+
+struct TinyTensor {
+  std::string name;
+  Element element = Element::f32;
+  std::int64_t rows = 0;  // 0: a vector
+  std::int64_t width = 0;
+  std::vector<std::byte> bytes;
+};
+
+// What a file will say; tests break it before it is written.
+struct TinyFile {
+  TinySpec spec;
+  std::string architecture = "llama";
+  std::vector<TinyTensor> tensors;
+
+  TinyTensor& tensor(const std::string& name);
+  void erase(const std::string& name);
+  std::vector<std::byte> write() const;
+};
+
+TinyFile make_tiny(const TinySpec& spec);
+
+Result<std::shared_ptr<const Model>> load_bytes(const std::vector<std::byte>& bytes,
+                                                Executor* executor = nullptr);
+// Null, and a failure of the test, when it cannot be loaded.
+std::shared_ptr<const Model> load_tiny(const TinySpec& spec);
+
+std::vector<std::int32_t> random_tokens(std::uint64_t seed, std::int64_t count,
+                                        std::int64_t vocabulary);
+
+// What gtest appends to the names of instances.
+struct ElementName {
+  template <class Info>
+  std::string operator()(const Info& info) const {
+    return to_string(info.param);
+  }
+};
+
+}  // namespace kedge::tests

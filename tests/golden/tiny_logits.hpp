@@ -1,0 +1,32 @@
+// FNV-1a of the logits of tests/exact/width_test.cpp's texts (scalar, one row at a time): the same
+// for every compiler, optimization level and machine. The test prints a new value when one differs.
+#pragma once
+
+#include <cstdint>
+
+#include "kedge/core/element.hpp"
+
+namespace kedge::tests {
+
+constexpr std::uint64_t tiny_logits_hash(kedge::Element element) {
+  switch (element) {
+    case kedge::Element::f32:
+      return 0xB8AEE1E64B96D924;
+    case kedge::Element::f16:
+      return 0x1B752434C4205DFA;
+    case kedge::Element::bf16:
+      return 0x5E304251ECA6F382;
+    case kedge::Element::q8_0:
+      return 0x87EDB0355694D1C2;
+    case kedge::Element::q4_0:
+      return 0xC9ACB22E17850B4E;
+    case kedge::Element::q4_1:
+      return 0xC79B6339B87A79F2;
+    case kedge::Element::q6_k:
+      return 0x2E15CF6BCEFB590F;
+    default:
+      return 0;
+  }
+}
+
+}  // namespace kedge::tests
