@@ -44,7 +44,7 @@ def llama_cost(widths):
 
 cost = kedge_cost()
 ours = {row["n"]: row["c"] for row in cost["cost"]}
-print(f"  kedge     t(1) {cost["cost"][0]["ms"]:.2f} ms, {100 * cost['share_of_floor']:.0f} % of the read floor of "
+print(f"  kedge     t(1) {cost['cost'][0]['ms']:.2f} ms, {100 * cost['share_of_floor']:.0f} % of the read floor of "
       f"{cost['floor_gb_per_s']:.1f} GB/s")
 print("  kedge     " + "  ".join(f"c({n}) {c:.2f}" for n, c in ours.items()))
 try:
