@@ -20,9 +20,9 @@ struct CheckOptions {
   cpu::Isa isa = cpu::Isa::best;
   DraftChoice draft;
   std::int64_t tokens = 32;             // generated per prompt
-  std::size_t long_tokens = 72;         // positions of the first text whose logits are compared
-  std::size_t short_tokens = 24;        // and of the others
-  std::int64_t pairs = 8;               // every (proposed, accepted) up to this is forced once
+  std::size_t long_tokens = 68;         // positions of the first text whose logits are compared
+  std::size_t short_tokens = 16;        // and of the others
+  std::int64_t pairs = 6;               // every (proposed, accepted) up to this is forced once
   std::optional<std::int64_t> perturb;  // position whose logits get one wrong bit in one run
 };
 

@@ -187,27 +187,42 @@ SpeculationReport check_speculation(const ModelFile& file, const std::vector<Pro
   for (std::size_t p = 0; p < prompts.size(); ++p) {
     const Prompt& prompt = prompts[p];
     progress.show(static_cast<double>(p) / static_cast<double>(prompts.size()), prompt.name);
-    // On the shortest prompt every pair is forced; its text is long enough for all of them as a
-    // whole, the last draft included. Elsewhere as many as the text has room for.
+    // On the shortest prompt every pair is forced, in as many runs as the model's context asks for;
+    // elsewhere the pairs that the text has room for.
     const std::vector<draft::Scripted::Step> pairs = all_pairs(options.pairs);
+    const auto length = static_cast<std::int64_t>(prompt.tokens.size());
+    const std::int64_t room = file.model->config().context - length;
     std::int64_t tokens = options.tokens;
     if (p == forced) {
       std::int64_t needed = 2 + options.pairs;
       for (const draft::Scripted::Step& step : pairs) needed += 1 + step.correct;
       tokens = std::max(tokens, needed);
-      report.pairs = static_cast<std::int64_t>(pairs.size());
     }
-    Checker checker(file, options, executor.get(), static_cast<std::int64_t>(prompt.tokens.size()),
-                    tokens);
+    tokens = std::min(tokens, room);
+    Checker checker(file, options, executor.get(), length, tokens);
     const std::vector<std::int32_t> plain = checker.plain(prompt);
     bool equal = true;
     if (options.draft.drafts)
+      equal &= checker.speculative(prompt, options.draft.make(length + tokens + 1), plain, report);
+    for (std::size_t next = 0; next < pairs.size();) {
+      std::vector<draft::Scripted::Step> steps;
+      // A draft is cut where the text ends, so a pair must fit as a whole to count.
+      for (std::int64_t made = 1; next < pairs.size(); ++next) {
+        const draft::Scripted::Step step = pairs[next];
+        if (made + 1 + step.proposed > tokens) break;
+        steps.push_back(step);
+        made += 1 + step.correct;
+      }
+      if (steps.empty())
+        fail_with(Code::invalid_argument, "check",
+                  "prompt \"{}\": {} tokens have no room for drafts of {}; lower --pairs",
+                  prompt.name, tokens, pairs[next].proposed);
+      if (p == forced) report.pairs += static_cast<std::int64_t>(steps.size());
       equal &= checker.speculative(
-          prompt, options.draft.make(static_cast<std::int64_t>(prompt.tokens.size()) + tokens + 1),
-          plain, report);
-    equal &= checker.speculative(
-        prompt, must(draft::AnyDrafter::make(draft::Scripted(plain, pairs, vocabulary))), plain,
-        report);
+          prompt, must(draft::AnyDrafter::make(draft::Scripted(plain, steps, vocabulary))), plain,
+          report);
+      if (p != forced) break;
+    }
     ++report.texts;
     report.equal += equal ? 1 : 0;
   }

@@ -69,13 +69,21 @@ struct Adapter<op::Rope> {
 template <>
 struct Adapter<op::Matmul> {
   static void describe(OperatorFields& f) {
-    f.notes.push_back("x is given as f32; for a weight in blocks it is rounded to int8 first");
+    f.settings.push_back({"x", "f32 or q8_act", "q8_act",
+                          "for a weight in blocks, on reference and cpu: whether x is rounded"});
+    f.notes.push_back(
+        "x is given as f32; for a weight in blocks it is rounded to int8 (q8_act) first, as the "
+        "cpu\nwants it. Vulkan takes it as it is: compare with --backend reference --set x=f32");
     f.notes.push_back("the weight is packed into panels of 16 rows for the cpu");
   }
   static void prepare(OperatorCall& call, op::Matmul::Args& a, Memory& memory) {
+    const std::string x = take_setting(call, "x", "q8_act");
+    if (x != "q8_act" && x != "f32")
+      bad_usage("--set x", "expected f32 or q8_act, found \"{}\"", x);
     if (a.x.empty() || a.weight.empty()) return;
     const bool rounds = op::Matmul::activation(a.weight.element) == Element::q8_act;
-    if (rounds && a.x.element == Element::f32 && call.backend != BackendKind::vulkan) {
+    if (rounds && x == "q8_act" && a.x.element == Element::f32 &&
+        call.backend != BackendKind::vulkan) {
       op::QuantizeRows::Args q;
       q.x = a.x;
       must(op::QuantizeRows::infer(q));

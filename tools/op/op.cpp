@@ -61,7 +61,7 @@ void print_help(const Operator& op) {
   for (const TensorField& t : op.fields.tensors) {
     if (t.role == op::Role::output && t.help.find("q8_act") != std::string::npos)
       settings.row({t.name, "f32 or q8_act", "-", "element; q8_act is written as the f32 values"});
-    if (t.name == "weight")
+    if (t.name == "weight" && (t.help.starts_with("[N,") || t.help.starts_with("[V,")))
       settings.row(
           {"weight.format", "f16 q8_0 ...", "-",
            "f32 f16 bf16 q8_0 q4_0 q4_1 q6_k: weight is u8 [N, bytes], blocks as in GGUF"});

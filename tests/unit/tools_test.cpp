@@ -1,0 +1,250 @@
+// The program kedge from outside: exit statuses, errors of one line, operators, and the proof of
+// exactness on a tiny model, which must also be able to fail.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cmath>
+#include <cstdio>
+#include <cstdlib>
+#include <cstring>
+#include <fstream>
+#include <nlohmann/json.hpp>
+#include <string>
+#include <vector>
+
+#include "kedge/core/block.hpp"
+#include "kedge/io/safetensors.hpp"
+
+namespace {
+
+using namespace kedge;
+
+struct Outcome {
+  int status = -1;
+  std::string out, err;
+};
+
+std::string temporary(const std::string& name) {
+  return testing::TempDir() + "kedge_tools_" + std::to_string(getpid()) + "_" + name;
+}
+
+std::string contents(const std::string& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// Runs the program through the shell; no argument here needs quoting beyond '...'.
+Outcome kedge_program(const std::string& arguments) {
+  const std::string out = temporary("out"), err = temporary("err");
+  const std::string command =
+      std::string(KEDGE_PROGRAM) + " " + arguments + " >" + out + " 2>" + err + " </dev/null";
+  const int raw = std::system(command.c_str());
+  Outcome outcome{WIFEXITED(raw) ? WEXITSTATUS(raw) : -1, contents(out), contents(err)};
+  std::remove(out.c_str());
+  std::remove(err.c_str());
+  return outcome;
+}
+
+// Status, one line, and a part of it.
+void expect_error(const std::string& arguments, int status, const std::string& part) {
+  const Outcome o = kedge_program(arguments);
+  EXPECT_EQ(o.status, status) << arguments << "\n" << o.err;
+  EXPECT_EQ(o.err.rfind("kedge: ", 0), 0u) << arguments << "\n" << o.err;
+  EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << arguments << "\n" << o.err;
+  EXPECT_NE(o.err.find(part), std::string::npos) << arguments << "\n" << o.err;
+}
+
+std::string tiny_model() { return KEDGE_GOLDEN_DIR "/tiny/grouped.gguf"; }
+
+struct Named {
+  std::string name;
+  io::SafeType type;
+  std::vector<std::int64_t> shape;
+  std::vector<std::byte> bytes;
+};
+
+Named floats(const std::string& name, std::vector<std::int64_t> shape, unsigned seed) {
+  std::size_t count = 1;
+  for (const std::int64_t extent : shape) count *= static_cast<std::size_t>(extent);
+  Named t{name, io::SafeType::f32, std::move(shape), std::vector<std::byte>(count * 4)};
+  std::uint32_t state = seed * 2654435761u + 1;
+  for (std::size_t i = 0; i < count; ++i) {
+    state = state * 1664525u + 1013904223u;
+    const float value = static_cast<float>(static_cast<std::int32_t>(state) >> 8) * 1e-6f;
+    std::memcpy(t.bytes.data() + 4 * i, &value, 4);
+  }
+  return t;
+}
+
+std::string write_file(const std::string& name, const std::vector<Named>& tensors) {
+  const std::string path = temporary(name);
+  io::SafetensorsWriter writer;
+  for (const Named& t : tensors) {
+    const Status added = writer.add_tensor(t.name, t.type, t.shape, t.bytes);
+    EXPECT_TRUE(added) << added.error().reason;
+  }
+  const Status written = writer.write(path.c_str());
+  EXPECT_TRUE(written) << written.error().reason;
+  return path;
+}
+
+std::vector<float> read_floats(const std::string& path, const char* name) {
+  const auto file = io::Safetensors::open(path.c_str());
+  EXPECT_TRUE(file) << file.error().reason;
+  if (!file || file->tensor(name) == nullptr) return {};
+  const auto bytes = file->read(*file->tensor(name));
+  EXPECT_TRUE(bytes);
+  std::vector<float> values(bytes->size / 4);
+  std::memcpy(values.data(), bytes->data, bytes->size);
+  return values;
+}
+
+// Runs the operator on both backends and compares output `y`.
+void expect_backends_agree(const std::string& op, const std::string& file,
+                           const std::string& settings, std::size_t count, double tolerance) {
+  std::vector<float> y[2];
+  for (int cpu = 0; cpu < 2; ++cpu) {
+    const std::string out = temporary("y");
+    const Outcome o = kedge_program("op " + op + " --in " + file + " --out " + out + settings +
+                                    " --backend " + (cpu == 1 ? "cpu" : "reference"));
+    ASSERT_EQ(o.status, 0) << o.err;
+    y[cpu] = read_floats(out, "y");
+    ASSERT_EQ(y[cpu].size(), count);
+    std::remove(out.c_str());
+  }
+  double largest = 0;
+  for (const float v : y[0]) largest = std::max(largest, std::fabs(static_cast<double>(v)));
+  ASSERT_GT(largest, 0);
+  for (std::size_t i = 0; i < count; ++i)
+    EXPECT_NEAR(y[0][i], y[1][i], tolerance * largest) << op << settings << ", value " << i;
+}
+
+TEST(Tools, BadUsageExitsWith2) {
+  expect_error("", 2, "usage");
+  expect_error("no-such-command", 2, "usage");
+  expect_error("generate --model x", 2, "usage");
+  expect_error("generate --model x --prompt a --tokens 1", 2, "usage");
+  expect_error("generate --model x --tokens 1 --temperature 0.7", 2, "--temperature");
+  expect_error("generate --model x --tokens 1 --top-p 0.9", 2, "--top-p");
+  expect_error("generate --model x --tokens 1 --backend vulkan", 2, "kedge op");
+  expect_error("generate --model x --tokens 1 --draft lookup:n=99", 2, "--draft");
+  expect_error("generate --model x --tokens 1 --draft oracle", 2, "--draft");
+  expect_error("logits --model x --tokens 1,b --out y", 2, "--tokens");
+  expect_error("op no_such_operator --in x", 2, "rms_norm");
+  expect_error("bench", 2, "usage");
+}
+
+TEST(Tools, FailuresExitWith1AndOneLine) {
+  const std::string missing = temporary("no_such_model.gguf");
+  for (const char* command : {"generate --tokens 1,2 --model ", "check --model ",
+                              "logits --tokens 1 --out /tmp/x --model ", "bench cost --model ",
+                              "bench decode --model ", "inspect "})
+    expect_error(command + missing, 1, "not found");
+  expect_error("generate --tokens 1,999999 --max-tokens 2 --model " + tiny_model(), 1, "999999");
+}
+
+TEST(Tools, HelpOfEverythingExitsWith0) {
+  for (const char* command : {"", "generate", "logits", "op", "inspect", "check", "bench",
+                              "bench cost", "bench decode", "bench ops", "op rms_norm"}) {
+    const Outcome o = kedge_program(std::string(command) + " --help");
+    EXPECT_EQ(o.status, 0) << command << o.err;
+    EXPECT_FALSE(o.out.empty()) << command;
+  }
+  EXPECT_NE(kedge_program("op rms_norm --help").out.find("eps"), std::string::npos);
+}
+
+TEST(Tools, OperatorsAgreeAcrossBackends) {
+  const std::string norm = write_file("norm", {floats("x", {3, 64}, 1), floats("weight", {64}, 2)});
+  expect_backends_agree("rms_norm", norm, "", 3 * 64, 1e-6);
+  expect_backends_agree("rms_norm", norm, " --set eps=0.5 --set y=q8_act", 3 * 64, 1.01 / 127);
+  std::remove(norm.c_str());
+
+  const std::string plain = write_file(
+      "matmul",
+      {floats("x", {2, 64}, 3), floats("weight", {20, 64}, 4), floats("residual", {2, 20}, 5)});
+  expect_backends_agree("matmul", plain, "", 2 * 20, 1e-5);
+  std::remove(plain.c_str());
+
+  // Raw q8_0 blocks, as a GGUF file has them.
+  Named blocks{"weight", io::SafeType::u8, {20, 2 * 34}, std::vector<std::byte>(20 * 2 * 34)};
+  for (std::size_t b = 0; b < 40; ++b) {
+    BlockQ8_0 block;
+    block.d = f32_to_f16(0.01f * static_cast<float>(b + 1));
+    for (int i = 0; i < 32; ++i)
+      block.q[i] = static_cast<std::int8_t>((static_cast<int>(b) * 37 + i * 11) % 255 - 127);
+    std::memcpy(blocks.bytes.data() + 34 * b, &block, sizeof block);
+  }
+  const std::string rounded = write_file("blocks", {floats("x", {2, 64}, 6), blocks});
+  expect_backends_agree("matmul", rounded, " --set weight.format=q8_0", 2 * 20, 1e-5);
+  expect_error("op matmul --in " + rounded, 1, "weight.format");
+  expect_error("op matmul --in " + rounded + " --set weight.format=q4_0", 1, "weight");
+  std::remove(rounded.c_str());
+
+  const std::string attention = write_file(
+      "attention", {floats("q", {3, 64}, 7), floats("k", {70, 32}, 8), floats("v", {70, 32}, 9)});
+  for (const char* cache : {"f32", "f16"})
+    expect_backends_agree("attention", attention,
+                          std::string(" --set heads=4 --set kv_heads=2 --set cache=") + cache,
+                          3 * 64, 1e-5);
+  std::remove(attention.c_str());
+}
+
+TEST(Tools, OperatorsNameWhatIsWrong) {
+  const std::string none = write_file("x_only", {floats("x", {3, 64}, 1)});
+  expect_error("op rms_norm --in " + none, 1, "weight");
+  const std::string extra = write_file(
+      "extra", {floats("x", {3, 64}, 1), floats("weight", {64}, 2), floats("bias", {64}, 2)});
+  expect_error("op rms_norm --in " + extra, 1, "bias");
+  const std::string wrong =
+      write_file("wrong", {floats("x", {3, 64}, 1), floats("weight", {63}, 2)});
+  expect_error("op rms_norm --in " + wrong, 1, "weight");
+  expect_error("op rms_norm --in " + wrong + " --set epsilon=1", 2, "epsilon");
+  expect_error("op rms_norm --in " + wrong + " --set eps=small", 2, "eps");
+  for (const std::string& path : {none, extra, wrong}) std::remove(path.c_str());
+}
+
+TEST(Tools, GeneratesTheSameTextWithADrafter) {
+  std::vector<std::vector<int>> texts;
+  for (const char* draft : {"none", "lookup:n=5,min=1"}) {
+    const std::string json = temporary("json");
+    const Outcome o =
+        kedge_program("generate --model " + tiny_model() +
+                      " --tokens 1,2,3,1,2 --max-tokens 40 --draft " + draft + " --json " + json);
+    ASSERT_EQ(o.status, 0) << o.err;
+    const auto parsed = nlohmann::json::parse(contents(json));
+    EXPECT_EQ(parsed["tokens"], 40);
+    texts.push_back(parsed["token_ids"].get<std::vector<int>>());
+    std::remove(json.c_str());
+  }
+  EXPECT_EQ(texts[0].size(), 40u);
+  EXPECT_EQ(texts[0], texts[1]);
+}
+
+TEST(Tools, LogitsDoNotDependOnTheWidth) {
+  std::string tokens = "1";
+  for (int i = 2; i < 70; ++i) tokens += "," + std::to_string(i % 50);
+  std::string bytes[2];
+  for (int i = 0; i < 2; ++i) {
+    const std::string out = temporary("logits");
+    const Outcome o = kedge_program("logits --model " + tiny_model() + " --tokens " + tokens +
+                                    " --width " + (i == 0 ? "1" : "16") + " --out " + out);
+    ASSERT_EQ(o.status, 0) << o.err;
+    EXPECT_FALSE(read_floats(out, "logits").empty());
+    bytes[i] = contents(out);
+    std::remove(out.c_str());
+  }
+  EXPECT_TRUE(bytes[0] == bytes[1]);
+}
+
+TEST(Tools, CheckPassesAndCanFail) {
+  const std::string check = "check --threads 2 --prompts 2 --model " + tiny_model();
+  const Outcome good = kedge_program(check);
+  EXPECT_EQ(good.status, 0) << good.out << good.err;
+  for (const char* part : {"text equal 2/2", "28 forced", " 0 state bytes changed", "exact\n"})
+    EXPECT_NE(good.out.find(part), std::string::npos) << part << "\n" << good.out;
+  expect_error(check + " --perturb 13", 1, "position 13");
+}
+
+}  // namespace
