@@ -109,6 +109,7 @@ Result<std::int32_t> Session::begin(std::span<const std::int32_t> prompt,
   };
   KEDGE_CHECK(restart());
   Status done = prefill(prompt, options);
+  drafting_ = false;
   if (done && drafter_) {
     done = drafter_.begin(prompt);
     const std::int32_t first = forward_.choice(0);
@@ -118,6 +119,7 @@ Result<std::int32_t> Session::begin(std::span<const std::int32_t> prompt,
     KEDGE_CHECK(restart());
     return unexpected(done.error());
   }
+  drafting_ = static_cast<bool>(drafter_);
   newest_ = forward_.choice(0);
   stats_.prompt_tokens = static_cast<std::int64_t>(prompt.size());
   stats_.tokens = 1;
@@ -140,7 +142,7 @@ Result<Session::Round> Session::round(std::int64_t limit,
   // 1. Draft. The pass yields one token more than the drafts that hold.
   std::int64_t count = 0;
   const std::int64_t most = std::min({options_.max_draft, limit - 1, room - 1});
-  if (drafter_ && most > 0) {
+  if (drafting_ && most > 0) {
     KEDGE_TRY(const draft::Proposal proposal,
               drafter_.propose(drafts_.first(static_cast<std::size_t>(most))));
     count = proposal.count;
@@ -178,14 +180,14 @@ Result<Session::Round> Session::round(std::int64_t limit,
   verify_ms = timer.lap_ms();
 
   // 4. Commit what plain decoding would have evaluated: everything before the newest token.
-  if (drafter_) KEDGE_CHECK(drafter_.append(tokens));
+  if (drafting_) KEDGE_CHECK(drafter_.append(tokens));
   KEDGE_CHECK(transaction.commit(fresh));
   newest_ = tokens.back();
   result.tokens = tokens;
   result.proposed = count;
   result.evaluated = accepted.evaluated;
   result.accepted = std::min(accepted.count, fresh);
-  if (drafter_) drafter_.feedback(result.evaluated, result.accepted);
+  if (drafting_) drafter_.feedback(result.evaluated, result.accepted);
   commit_ms = timer.lap_ms();
 
   ++stats_.rounds;

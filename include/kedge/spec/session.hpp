@@ -76,7 +76,10 @@ class KEDGE_API Session {
   ~Session() = default;
 
   // None: plain decoding. Takes effect at the next begin().
-  void set_drafter(draft::AnyDrafter drafter) noexcept { drafter_ = std::move(drafter); }
+  void set_drafter(draft::AnyDrafter drafter) noexcept {
+    drafter_ = std::move(drafter);
+    drafting_ = false;  // it has not seen the text
+  }
 
   // Forgets the text and evaluates a prompt; returns the first generated token. On error the
   // session is empty and can begin again.
@@ -111,7 +114,8 @@ class KEDGE_API Session {
   Forward forward_;
   Sequence sequence_;
   draft::AnyDrafter drafter_;
-  Buffer scratch_;  // rows, drafts and new tokens of one pass
+  bool drafting_ = false;  // drafter_ knows the text since begin()
+  Buffer scratch_;         // rows, drafts and new tokens of one pass
   std::span<Row> rows_;
   std::span<std::int32_t> drafts_, tokens_;
   std::int32_t newest_ = -1;

@@ -1,4 +1,4 @@
-// Waiting for another worker: a few thousand pauses first (a phase of decoding lasts microseconds),
+// Waiting for another worker: some hundred pauses first (a phase of decoding lasts microseconds),
 // then give the processor away, so that more workers than processors still make progress.
 #pragma once
 
@@ -21,7 +21,7 @@ KEDGE_INLINE void pause() noexcept {
 template <class Done>
 void spin_until(Done done) noexcept {
   for (unsigned tries = 0; !done(); ++tries) {
-    if (tries < 4096) pause();
+    if (tries < 512) pause();
     else yield();
   }
 }
