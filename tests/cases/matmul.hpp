@@ -19,9 +19,12 @@ template <>
 inline std::vector<Case<op::Matmul>> cases<op::Matmul>() {
   std::vector<Case<op::Matmul>> list;
   for (const Element element : weight_elements)
-    for (const int k : {1, 7, 32, 33, 64, 96, 256, 576, 1024})
+    for (const int k : {1, 33, 32, 96, 256, 576, 1024})
       for (const int n : {1, 15, 16, 17, 64, 100}) {
-        if (k % static_cast<int>(traits(element).block) != 0) continue;
+        const auto block = static_cast<int>(traits(element).block);
+        if (k % block != 0) continue;
+        // every N with small K, a whole and a broken last panel with the others
+        if (k > 96 && k != block && n != 17 && n != 64) continue;
         // With a single output nothing else says how large results are, so it always gets a
         // residual far from zero: a sum that happens to cancel would make any tolerance too small.
         const bool residual = n == 1 || (n + k) % 2 == 1;
