@@ -71,7 +71,7 @@ class Score:
 common.need_model()
 common.build()
 model = reference(common.model)
-peers = {name: llama_peer.Llama(common.model, 2, WINDOW, flash)
+peers = {name: llama_peer.Llama(common.model, 1, WINDOW, flash)
          for name, flash in (("llama.cpp", False), ("llama.cpp, flash attention", True))}
 windows = []
 for path in sorted((common.root / "tests/golden/text").glob("*.txt")):
@@ -84,7 +84,7 @@ with tempfile.TemporaryDirectory() as folder:
         with torch.no_grad():
             truth = model(torch.tensor([window])).logits[0].numpy()
         out = pathlib.Path(folder) / "logits.safetensors"
-        common.kedge("logits", "--model", common.model, "--out", out, "--tokens",
+        common.kedge("logits", "--model", common.model, "--threads", 1, "--out", out, "--tokens",
                      ",".join(map(str, window)))
         scores["kedge"].add(truth, safetensors.load_file(out)["logits"])
         for name, peer in peers.items():
