@@ -86,14 +86,17 @@ Result<Splitter> Splitter::create(const PreTokenizer& pre) {
   splitter.pre_ = &pre;
   splitter.context_.reset(pcre2_match_context_create(nullptr));
   splitter.stack_.reset(pcre2_jit_stack_create(32 * 1024, 1024 * 1024, nullptr));
-  if (!splitter.context_) throw std::bad_alloc();
+  const auto no_memory = [] {
+    return fail(Code::out_of_memory, "tokenizer", "no memory to split a text");
+  };
+  if (!splitter.context_) return no_memory();
   // No stack where PCRE2 has no JIT; one on the machine's stack is used then.
   if (splitter.stack_) {
     pcre2_jit_stack_assign(splitter.context_.get(), nullptr, splitter.stack_.get());
   }
   for (const auto& expression : pre.expressions_) {
     splitter.matches_.emplace_back(pcre2_match_data_create_from_pattern(expression.get(), nullptr));
-    if (!splitter.matches_.back()) throw std::bad_alloc();
+    if (!splitter.matches_.back()) return no_memory();
   }
   return splitter;
 }

@@ -29,7 +29,7 @@ struct PreTokenizerRow {
 // Compiled expressions of one row; immutable.
 class PreTokenizer {
  public:
-  static Result<PreTokenizer> create(std::string_view name);  // may throw std::bad_alloc
+  static Result<PreTokenizer> create(std::string_view name);
   const PreTokenizerRow& row() const noexcept { return *row_; }
 
  private:
@@ -41,10 +41,11 @@ class PreTokenizer {
   std::vector<std::unique_ptr<pcre2_real_code_8, FreeCode>> expressions_;
 };
 
-// One call's use of a pre-tokenizer: the scratch memory that matching needs.
+// One call's use of a pre-tokenizer: the scratch memory that matching needs. (Containers of both
+// classes may run out of memory; the tokenizer turns that into an error at its boundary.)
 class Splitter {
  public:
-  static Result<Splitter> create(const PreTokenizer& pre);  // may throw std::bad_alloc
+  static Result<Splitter> create(const PreTokenizer& pre);
 
   // Calls sink(piece) -> Status for every piece in order; the pieces together are `text`. A run of
   // bytes that are not UTF-8 is one piece. Stops at the first error.
