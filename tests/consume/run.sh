@@ -14,6 +14,9 @@ work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r "$here" "$work/consume"  # nothing may be found because it lies beside the sources
 
+# A second run need not compile again what the first one did.
+if command -v ccache > /dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-/} CCACHE_NOHASHDIR=1
 quietly() { "$@" > "$work/log" 2>&1 || { cat "$work/log"; return 1; }; }
 # library PREFIX SOURCE CMAKE_OPTION...: builds and installs the core alone, then moves it
 library() {
