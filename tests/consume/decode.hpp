@@ -1,5 +1,5 @@
-// What every consumer does with Kedge: a few tokens of a tiny model, speculated and plain, which must
-// be equal. Everything through public headers.
+// What every consumer does with Kedge: a few tokens of a tiny model, speculated and plain, which
+// must be equal. Everything through public headers.
 #pragma once
 
 #include <cstdint>
