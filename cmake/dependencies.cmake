@@ -1,0 +1,68 @@
+# Finds what the options need and settles those that are AUTO. Nothing is downloaded.
+set(kedge_left_out "")
+
+# kedge_decide(OPTION FOUND "what it needs")
+macro(kedge_decide option found needs)
+  if("${${option}}" STREQUAL "AUTO")
+    if(${found})
+      set(${option} ON)
+    else()
+      set(${option} OFF)
+      list(APPEND kedge_left_out "  ${option}: needs ${needs}")
+    endif()
+  elseif(${option} AND NOT (${found}))
+    message(FATAL_ERROR "${option} needs ${needs}; install it or configure with -D${option}=OFF")
+  endif()
+endmacro()
+
+set(THREADS_PREFER_PTHREAD_FLAG ON)
+find_package(Threads REQUIRED)
+
+if(KEDGE_OPENMP)
+  find_package(OpenMP QUIET)
+  kedge_decide(KEDGE_OPENMP OpenMP_CXX_FOUND "a compiler with OpenMP (clang on Debian: libomp-dev)")
+endif()
+
+if(KEDGE_TEXT)
+  find_package(Pcre2 QUIET)
+  kedge_decide(KEDGE_TEXT Pcre2_FOUND "PCRE2 with 8-bit code units (Debian: libpcre2-dev)")
+endif()
+
+if(KEDGE_VULKAN)
+  find_path(KEDGE_VULKAN_HEADERS vulkan/vulkan_core.h)
+  find_program(KEDGE_GLSLANG glslangValidator)
+  set(kedge_found FALSE)
+  if(KEDGE_VULKAN_HEADERS AND KEDGE_GLSLANG)
+    set(kedge_found TRUE)
+  endif()
+  kedge_decide(KEDGE_VULKAN kedge_found
+    "Vulkan headers and glslangValidator (Debian: libvulkan-dev, glslang-tools)")
+endif()
+
+if(KEDGE_BUILD_TOOLS)
+  find_package(CLI11 QUIET)
+  find_package(fmt QUIET)
+  find_package(nlohmann_json QUIET)
+  set(kedge_found FALSE)
+  if(KEDGE_TEXT AND CLI11_FOUND AND fmt_FOUND AND nlohmann_json_FOUND)
+    set(kedge_found TRUE)
+  endif()
+  kedge_decide(KEDGE_BUILD_TOOLS kedge_found
+    "KEDGE_TEXT, CLI11, fmt and nlohmann-json (Debian: libcli11-dev libfmt-dev nlohmann-json3-dev)")
+endif()
+
+if(KEDGE_BUILD_TESTS)
+  find_package(GTest QUIET)
+  find_package(nlohmann_json QUIET)
+  set(kedge_found FALSE)
+  if(GTest_FOUND AND nlohmann_json_FOUND)
+    set(kedge_found TRUE)
+  endif()
+  kedge_decide(KEDGE_BUILD_TESTS kedge_found
+    "GoogleTest and nlohmann-json (Debian: libgtest-dev nlohmann-json3-dev)")
+endif()
+
+if(kedge_left_out)
+  list(JOIN kedge_left_out "\n" kedge_left_out)
+  message(STATUS "Kedge leaves out\n${kedge_left_out}")
+endif()
