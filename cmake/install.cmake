@@ -3,6 +3,11 @@
 include(CMakePackageConfigHelpers)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/include/kedge DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}
   COMPONENT kedge FILES_MATCHING PATTERN "*.hpp" PATTERN "*.h")
+install(FILES ${PROJECT_BINARY_DIR}/generated/kedge/operators.hpp
+  ${PROJECT_BINARY_DIR}/generated/kedge/operator_units.inc
+  DESTINATION ${CMAKE_INSTALL_INCLUDEDIR}/kedge COMPONENT kedge)
+install(TARGETS kedge_header_only EXPORT kedge-header_only COMPONENT kedge)
+install(EXPORT kedge-header_only NAMESPACE kedge:: DESTINATION ${KEDGE_INSTALL_CMAKEDIR} COMPONENT kedge)
 configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/kedge-config.cmake.in
   ${PROJECT_BINARY_DIR}/kedge-config.cmake INSTALL_DESTINATION ${KEDGE_INSTALL_CMAKEDIR})
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/kedge-config-version.cmake
