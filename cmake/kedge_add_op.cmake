@@ -8,7 +8,10 @@
 # an operator whose kernels take long to build in one piece. OPTIONS are compile options of its units.
 # And with SHADER [VARIANTS ...] also shaders/NAME.comp, abi/NAME.h and kernel/vulkan/NAME.hpp;
 # VARIANTS are those of kedge_add_shader().
-# The operator appears in the generated lists that the registry, the parity tests, `kedge op` and the
+# A project outside the tree says whose it is: kedge_add_op(NAME TARGET target [HEADER file]) compiles
+# HEADER (default NAME-inl.hpp, found in the target's include folders) once per ISA into its target,
+# which links kedge::kedge. Its shader is a kedge_add_shader() of its own.
+# In the tree, the operator appears in the generated lists that the registry, the parity tests, `kedge op` and the
 # benches include; no other list is edited.
 
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
@@ -28,19 +31,26 @@ define_property(GLOBAL PROPERTY KEDGE_SHADER_OPS BRIEF_DOCS "Operators that have
 # kedge_add_isa_units(NAME HEADER TARGET [OPTION ...]): compiles HEADER once per ISA, with that ISA's
 # flags and KEDGE_ISA defined, and links the units into TARGET. Only such units get ISA flags.
 function(kedge_add_isa_units name header target)
+  # What makes bytes equal and keeps the unit to itself; the same for operators of other projects.
+  set(options -ffp-contract=off -fvisibility=hidden -fno-exceptions -fno-rtti ${ARGN})
   foreach(isa IN LISTS KEDGE_ISAS)
     set(unit ${PROJECT_BINARY_DIR}/isa/${name}_${isa}.cpp)
     file(CONFIGURE OUTPUT ${unit} CONTENT
       "#define KEDGE_ISA ${isa}\n#define KEDGE_ISA_IS_${isa} 1\n#include \"${header}\"\n")
     add_library(kedge_isa_${name}_${isa} OBJECT ${unit})
-    target_include_directories(kedge_isa_${name}_${isa} PRIVATE ${PROJECT_SOURCE_DIR}/include
-      ${PROJECT_SOURCE_DIR}/tests)
-    set(flags kedge_flags)
-    if(isa STREQUAL "scalar")
-      set(flags kedge_compile_unit)  # with sanitizers, if any
+    target_compile_features(kedge_isa_${name}_${isa} PRIVATE cxx_std_20)
+    target_include_directories(kedge_isa_${name}_${isa} PRIVATE
+      $<TARGET_PROPERTY:${target},INCLUDE_DIRECTORIES>)
+    if(TARGET kedge_flags)
+      set(flags kedge_flags)
+      if(isa STREQUAL "scalar")
+        set(flags kedge_compile_unit)  # with sanitizers, if any
+      endif()
+      target_link_libraries(kedge_isa_${name}_${isa} PRIVATE ${flags})
+    else()
+      target_link_libraries(kedge_isa_${name}_${isa} PRIVATE kedge::kedge)
     endif()
-    target_link_libraries(kedge_isa_${name}_${isa} PRIVATE ${flags})
-    target_compile_options(kedge_isa_${name}_${isa} PRIVATE -fno-exceptions -fno-rtti ${KEDGE_ISA_FLAGS_${isa}} ${ARGN})
+    target_compile_options(kedge_isa_${name}_${isa} PRIVATE ${options} ${KEDGE_ISA_FLAGS_${isa}})
     set_target_properties(kedge_isa_${name}_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
     set_property(GLOBAL APPEND PROPERTY KEDGE_ISA_OBJECTS $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
@@ -48,7 +58,14 @@ function(kedge_add_isa_units name header target)
 endfunction()
 
 function(kedge_add_op name)
-  cmake_parse_arguments(arg "SHADER" "" "VARIANTS;UNITS;OPTIONS" ${ARGN})
+  cmake_parse_arguments(arg "SHADER" "TARGET;HEADER" "VARIANTS;UNITS;OPTIONS" ${ARGN})
+  if(arg_TARGET)
+    if(NOT arg_HEADER)
+      set(arg_HEADER ${name}-inl.hpp)
+    endif()
+    kedge_add_isa_units(${name} ${arg_HEADER} ${arg_TARGET} ${arg_OPTIONS})
+    return()
+  endif()
   set_property(GLOBAL APPEND PROPERTY KEDGE_OPS ${name})
   if(arg_SHADER)
     set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_OPS ${name})

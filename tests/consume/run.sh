@@ -2,7 +2,7 @@
 # usage: run.sh BUILD_FOLDER MODEL [CONSUMER...]
 # Builds and runs the programs of this folder outside the tree of the sources, against an installed
 # and moved Kedge: installed, subdirectory, no_exceptions, header_only,
-# two_static, two_shared. Prints a line each
+# own_operator, two_static, two_shared. Prints a line each
 # and fails when one does.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -10,7 +10,7 @@ source=$(cd "$here/../.." && pwd)
 build=$(cd "$1" && pwd) model=$(realpath "$2")
 shift 2
 consumers=("$@")
-[ $# -gt 0 ] || consumers=(installed subdirectory no_exceptions header_only two_static two_shared)
+[ $# -gt 0 ] || consumers=(installed subdirectory no_exceptions header_only own_operator two_static two_shared)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r "$here" "$work/consume"  # nothing may be found because it lies beside the sources
@@ -77,6 +77,9 @@ for name in "${consumers[@]}"; do
     header_only)
       installed && consumer header_only -DCMAKE_PREFIX_PATH="$work/moved" &&
         "$work/header_only-build/consumer" && fast_math_is_refused && echo "ok  $name" ;;
+    own_operator)
+      installed && consumer own_operator -DCMAKE_PREFIX_PATH="$work/moved" &&
+        "$work/own_operator-build/consumer" && echo "ok  $name" ;;
     subdirectory)
       consumer "$name" -DKEDGE_SOURCE="$source" && run "$name" "$work/$name-build/consumer" ;;
     two_static | two_shared)

@@ -15,6 +15,7 @@
 // A NaN in q, in an attended key or value gives NaN.
 #pragma once
 
+#include "kedge/op/mask.hpp"
 #include "kedge/op/op.hpp"
 #include "kedge/state/kv_page.hpp"
 
@@ -128,6 +129,13 @@ struct Attention {
   static constexpr std::int64_t scratch_rows(const Args& a) noexcept {
     return a.q.rows() < few_rows ? a.q.rows() : few_rows;
   }
+};
+
+// Attention that sees less (op/mask.hpp). Same arguments, shapes and order of sums; a key that the
+// mask takes away is passed over as if it were not there, NaN or not.
+template <class Mask>
+struct MaskedAttention : Attention {
+  static constexpr const char* name = Mask::name;
 };
 
 // Cuts rows [0, rows) of a call into tiles; `tiles` is the argument, i32 [1 + tiles, 4]. Host code

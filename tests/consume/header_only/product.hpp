@@ -1,5 +1,5 @@
-// A normalised row, rounded to int8, times a matrix in Q8_0: what the two ways to have Kedge must agree
-// on byte for byte. NAME is the function's name.
+// A normalised row, rounded to int8, times a matrix in Q8_0: what the two ways to have Kedge must
+// agree on byte for byte. NAME is the function's name.
 #include <cstdint>
 #include <vector>
 
@@ -12,7 +12,9 @@ std::vector<float> NAME(int rows, int outputs, int width) {
     state = state * 1664525u + 1013904223u;
     return static_cast<float>(static_cast<std::int32_t>(state) >> 8) / 8388608.0f;
   };
-  const auto size = [](int a, int b) { return static_cast<std::size_t>(a) * static_cast<std::size_t>(b); };
+  const auto size = [](int a, int b) {
+    return static_cast<std::size_t>(a) * static_cast<std::size_t>(b);
+  };
   std::vector<float> x(size(rows, width)), norm(size(1, width)), y(size(rows, outputs));
   for (float& v : x) v = next();
   for (float& v : norm) v = next();
@@ -32,8 +34,10 @@ std::vector<float> NAME(int rows, int outputs, int width) {
   const auto cpu = Cpu::create({});
   if (!cpu) return {};
   if (!cpu->run<op::RmsNorm>({tensor(x.data(), Element::f32, rows, width),
-                              tensor(norm.data(), Element::f32, width), h}, rows))
+                              tensor(norm.data(), Element::f32, width), h},
+                             rows))
     return {};
-  if (!cpu->run<op::Matmul>({h, panels, {}, tensor(y.data(), Element::f32, rows, outputs)}, rows)) return {};
+  if (!cpu->run<op::Matmul>({h, panels, {}, tensor(y.data(), Element::f32, rows, outputs)}, rows))
+    return {};
   return y;
 }

@@ -36,10 +36,11 @@ inline std::size_t attention_fold_units(const void* args, const Launch& launch) 
 }
 }  // namespace cpu
 
-template <>
-struct Kernel<Cpu, op::Attention> {
+// For Kernel<Cpu, op::MaskedAttention<Mask>> too, with the units of that mask.
+template <const cpu::AttentionUnit& (*find)(cpu::Isa) noexcept>
+struct AttentionKernel {
   static Result<cpu::PhaseList> phases(cpu::Isa isa, const op::Attention::Args& a) noexcept {
-    const cpu::AttentionUnit& unit = cpu::attention_unit(isa);
+    const cpu::AttentionUnit& unit = find(isa);
     const bool rounded = a.y.element == Element::q8_act;
     cpu::PhaseList list;
     list.item[list.count++] = {unit.attend[cpu::cache_kind(a.cache.element)][rounded],
@@ -48,5 +49,7 @@ struct Kernel<Cpu, op::Attention> {
     return list;
   }
 };
+template <>
+struct Kernel<Cpu, op::Attention> : AttentionKernel<cpu::attention_unit> {};
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -10,8 +10,8 @@
 
 namespace kedge::inline KEDGE_ABI {
 
-template <>
-struct Kernel<Reference, op::Attention> {
+template <class Mask>
+struct ReferenceAttention {
   static void run(const op::Attention::Args& a) {
     const KvPageLayout layout = op::Attention::layout(a);
     const std::int64_t group = a.heads / a.kv_heads;
@@ -27,7 +27,9 @@ struct Kernel<Reference, op::Attention> {
         const float* q = a.q.row<float>(r) + h * a.head_dim;
         std::vector<double> weight(static_cast<std::size_t>(keys)), o(dims);
         double largest = -HUGE_VAL, sum = 0;
+        const auto sees = [&](std::int64_t j) { return j + 1 == keys || Mask::sees(keys - 1, j); };
         for (std::int64_t j = 0; j < keys; ++j) {
+          if (!sees(j)) continue;
           double s = 0;
           for (std::int64_t d = 0; d < a.head_dim; ++d) s += q[d] * at(j, d, true);
           s *= double(op::Attention::scale(a));
@@ -35,6 +37,7 @@ struct Kernel<Reference, op::Attention> {
           if (!(s <= largest)) largest = s;  // a NaN too: it reaches every weight
         }
         for (std::int64_t j = 0; j < keys; ++j) {
+          if (!sees(j)) continue;
           double& w = weight[static_cast<std::size_t>(j)];
           w = std::exp(w - largest);
           sum += w;
@@ -47,5 +50,9 @@ struct Kernel<Reference, op::Attention> {
     }
   }
 };
+template <>
+struct Kernel<Reference, op::Attention> : ReferenceAttention<op::mask::Causal> {};
+template <class Mask>
+struct Kernel<Reference, op::MaskedAttention<Mask>> : ReferenceAttention<Mask> {};
 
 }  // namespace kedge::inline KEDGE_ABI
