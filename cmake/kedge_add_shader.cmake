@@ -18,10 +18,11 @@ function(kedge_add_shader name)
     message(FATAL_ERROR "KEDGE_VULKAN needs glslangValidator (Debian: glslang-tools); "
       "install it or configure with -DKEDGE_VULKAN=OFF")
   endif()
-  get_property(root GLOBAL PROPERTY KEDGE_ROOT)
   if(NOT arg_SOURCE)
-    set(arg_SOURCE ${root}/shaders/${name}.comp)
+    set(arg_SOURCE ${PROJECT_SOURCE_DIR}/shaders/${name}.comp)
   endif()
+  get_property(includes GLOBAL PROPERTY KEDGE_SHADER_INCLUDES)
+  list(TRANSFORM includes PREPEND -I)
   get_filename_component(source ${arg_SOURCE} ABSOLUTE)
   get_filename_component(source_folder ${source} DIRECTORY)
   if(NOT arg_VARIANTS)
@@ -39,8 +40,7 @@ function(kedge_add_shader name)
     endif()
     string(REPLACE "," ";" defines "${CMAKE_MATCH_2}")
     list(TRANSFORM defines PREPEND -D)
-    set(flags --quiet --target-env vulkan1.2 -V ${defines} -I${source_folder} -I${root}/shaders
-      -I${root}/include)
+    set(flags --quiet --target-env vulkan1.2 -V ${defines} -I${source_folder} ${includes})
     # Twice: the binary for spirv-val, and the same words as an array.
     add_custom_command(OUTPUT ${folder}/${module}.spv ${folder}/${module}.h
       COMMAND ${KEDGE_GLSLANG} ${flags} ${source} -o ${folder}/${module}.spv
@@ -65,7 +65,14 @@ const Shader ${module}{\"${module}\", kedge_spirv, sizeof kedge_spirv / sizeof k
     set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_MODULES ${module}:${name}:${folder}/${module}.spv)
   endforeach()
 endfunction()
-set_property(GLOBAL PROPERTY KEDGE_ROOT ${CMAKE_CURRENT_LIST_DIR}/..)
+# Where shaders find common/*.glsl and kedge/abi/*.h: in the tree, or where they were installed.
+if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/../shaders/common)
+  set_property(GLOBAL PROPERTY KEDGE_SHADER_INCLUDES ${CMAKE_CURRENT_LIST_DIR}/../shaders
+    ${CMAKE_CURRENT_LIST_DIR}/../include)
+else()
+  set_property(GLOBAL PROPERTY KEDGE_SHADER_INCLUDES ${CMAKE_CURRENT_LIST_DIR}/shaders
+    ${PACKAGE_PREFIX_DIR}/include)
+endif()
 
 function(kedge_finish_shaders)
   get_property(modules GLOBAL PROPERTY KEDGE_SHADER_MODULES)

@@ -16,3 +16,10 @@ T must(kedge::Result<T> result) {
   }
   return *std::move(result);
 }
+
+inline void must(kedge::Status status) {
+  if (status) return;
+  std::fprintf(stderr, "%s: %s: %s\n", to_string(status.error().code), status.error().place,
+               status.error().reason);
+  std::exit(1);
+}

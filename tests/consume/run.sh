@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # usage: run.sh BUILD_FOLDER MODEL [CONSUMER...]
 # Builds and runs the programs of this folder outside the tree of the sources, against an installed
-# and moved Kedge: installed, subdirectory, no_exceptions, two_static, two_shared. Prints a line each
+# and moved Kedge: installed, subdirectory, no_exceptions, header_only,
+# own_operator, two_static, two_shared. Prints a line each
 # and fails when one does.
 set -uo pipefail
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
@@ -9,11 +10,14 @@ source=$(cd "$here/../.." && pwd)
 build=$(cd "$1" && pwd) model=$(realpath "$2")
 shift 2
 consumers=("$@")
-[ $# -gt 0 ] || consumers=(installed subdirectory no_exceptions two_static two_shared)
+[ $# -gt 0 ] || consumers=(installed subdirectory no_exceptions header_only own_operator two_static two_shared)
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 cp -r "$here" "$work/consume"  # nothing may be found because it lies beside the sources
 
+# A second run need not compile again what the first one did.
+if command -v ccache > /dev/null; then export CMAKE_CXX_COMPILER_LAUNCHER=ccache; fi
+export CCACHE_BASEDIR=${CCACHE_BASEDIR:-/} CCACHE_NOHASHDIR=1
 quietly() { "$@" > "$work/log" 2>&1 || { cat "$work/log"; return 1; }; }
 # library PREFIX SOURCE CMAKE_OPTION...: builds and installs the core alone, then moves it
 library() {
@@ -41,6 +45,18 @@ run() {  # run NAME PROGRAM: the same text from all
   [ "$tokens" = "$expected" ] || { echo "$1: other tokens: $tokens, not $expected"; return 1; }
   echo "ok  $1"
 }
+installed() {  # what $build has, installed and moved
+  [ -d "$work/moved" ] || { quietly cmake --install "$build" --prefix "$work/before" &&
+    mv "$work/before" "$work/moved"; }
+}
+fast_math_is_refused() {
+  if cmake -S "$work/consume/header_only" -B "$work/fast" -G Ninja -DCMAKE_PREFIX_PATH="$work/moved" \
+    -DEXTRA_FLAGS=-ffast-math > "$work/log" 2>&1 && cmake --build "$work/fast" -t operators > "$work/log" 2>&1; then
+    echo "header_only: -ffast-math was not refused"
+    return 1
+  fi
+  grep -q 'ffast-math lets the compiler reorder' "$work/log" || { cat "$work/log"; return 1; }
+}
 other_version() {  # the sources as a later version would be
   [ -d "$work/later" ] && return
   mkdir "$work/later"
@@ -54,11 +70,16 @@ failed=0
 for name in "${consumers[@]}"; do
   case $name in
     installed | no_exceptions)
-      [ -d "$work/moved" ] || { quietly cmake --install "$build" --prefix "$work/before" &&
-        mv "$work/before" "$work/moved"; }
+      installed
       export PKG_CONFIG_PATH
       PKG_CONFIG_PATH=$(dirname "$(find "$work/moved" -name kedge.pc)")
       consumer "$name" -DCMAKE_PREFIX_PATH="$work/moved" && run "$name" "$work/$name-build/consumer" ;;
+    header_only)
+      installed && consumer header_only -DCMAKE_PREFIX_PATH="$work/moved" &&
+        "$work/header_only-build/consumer" && fast_math_is_refused && echo "ok  $name" ;;
+    own_operator)
+      installed && consumer own_operator -DCMAKE_PREFIX_PATH="$work/moved" &&
+        "$work/own_operator-build/consumer" && echo "ok  $name" ;;
     subdirectory)
       consumer "$name" -DKEDGE_SOURCE="$source" && run "$name" "$work/$name-build/consumer" ;;
     two_static | two_shared)

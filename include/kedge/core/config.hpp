@@ -7,7 +7,10 @@
 #endif
 
 // All names live in kedge::KEDGE_ABI. Bump when a layout or signature changes.
-#ifndef KEDGE_ABI
+// Header-only programs have a namespace of their own: they may share a process with the library.
+#if defined(KEDGE_HEADER_ONLY)
+#define KEDGE_ABI v0_header_only
+#else
 #define KEDGE_ABI v0
 #endif
 

@@ -5,14 +5,15 @@
 #pragma once
 
 #include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/cache_kind.hpp"
 #include "kedge/op/attention.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 namespace cpu {
 struct AttentionUnit {
-  PhaseBody attend[2][2];  // [cache is f32][y is q8_act]
-  PhaseBody fold[2];       // [y is q8_act]
+  PhaseBody attend[cache_kinds][2];  // [cpu::cache_kind()][y is q8_act]
+  PhaseBody fold[2];                 // [y is q8_act]
 };
 KEDGE_DECLARE_UNITS(AttentionUnit, attention)
 
@@ -35,17 +36,20 @@ inline std::size_t attention_fold_units(const void* args, const Launch& launch) 
 }
 }  // namespace cpu
 
-template <>
-struct Kernel<Cpu, op::Attention> {
+// For Kernel<Cpu, op::MaskedAttention<Mask>> too, with the units of that mask.
+template <const cpu::AttentionUnit& (*find)(cpu::Isa) noexcept>
+struct AttentionKernel {
   static Result<cpu::PhaseList> phases(cpu::Isa isa, const op::Attention::Args& a) noexcept {
-    const cpu::AttentionUnit& unit = cpu::attention_unit(isa);
+    const cpu::AttentionUnit& unit = find(isa);
     const bool rounded = a.y.element == Element::q8_act;
     cpu::PhaseList list;
-    list.item[list.count++] = {unit.attend[a.cache.element == Element::f32][rounded],
+    list.item[list.count++] = {unit.attend[cpu::cache_kind(a.cache.element)][rounded],
                                cpu::attention_units};
     list.item[list.count++] = {unit.fold[rounded], cpu::attention_fold_units};
     return list;
   }
 };
+template <>
+struct Kernel<Cpu, op::Attention> : AttentionKernel<cpu::attention_unit> {};
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -48,14 +48,20 @@ constexpr const char* to_string(Isa isa) noexcept {
 #define KEDGE_UNIT(name) KEDGE_UNIT_(name, KEDGE_ISA)
 #define KEDGE_UNIT_(name, isa) KEDGE_UNIT_2_(name, isa)
 #define KEDGE_UNIT_2_(name, isa) name##_##isa
-#if defined(__x86_64__)
-#define KEDGE_DECLARE_UNITS(Unit, name)                                                         \
-  extern const Unit name##_scalar, name##_avx2, name##_avx512;                                  \
-  inline const Unit& name##_unit(Isa isa) noexcept {                                            \
-    return isa == Isa::avx512 ? name##_avx512 : isa == Isa::avx2 ? name##_avx2 : name##_scalar; \
+#if defined(KEDGE_HEADER_ONLY)
+#define KEDGE_DECLARE_UNITS(Unit, name) \
+  extern const Unit name##_native;      \
+  inline const Unit& name##_unit(::kedge::cpu::Isa) noexcept { return name##_native; }
+#elif defined(__x86_64__)
+#define KEDGE_DECLARE_UNITS(Unit, name)                                  \
+  extern KEDGE_API const Unit name##_scalar, name##_avx2, name##_avx512; \
+  inline const Unit& name##_unit(::kedge::cpu::Isa isa) noexcept {       \
+    return isa == ::kedge::cpu::Isa::avx512 ? name##_avx512              \
+           : isa == ::kedge::cpu::Isa::avx2 ? name##_avx2                \
+                                            : name##_scalar;             \
   }
 #else
-#define KEDGE_DECLARE_UNITS(Unit, name) \
-  extern const Unit name##_scalar;      \
-  inline const Unit& name##_unit(Isa) noexcept { return name##_scalar; }
+#define KEDGE_DECLARE_UNITS(Unit, name)      \
+  extern KEDGE_API const Unit name##_scalar; \
+  inline const Unit& name##_unit(::kedge::cpu::Isa) noexcept { return name##_scalar; }
 #endif

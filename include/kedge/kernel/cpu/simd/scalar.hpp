@@ -20,6 +20,10 @@ struct Mask16 {
     for (int i = 0; i < 16; ++i) __VA_ARGS__; \
   } while (false)
 
+// Called, not inlined: kernels are unrolled by hand, and loops over bytes or conversions in each
+// step of them would take half a minute to build.
+#define KEDGE_OUTLINE [[maybe_unused]] __attribute__((noinline))
+
 KEDGE_INLINE F32x16 set1(float x) {
   F32x16 r;
   KEDGE_LANES(r.v[i] = x);
@@ -39,17 +43,21 @@ KEDGE_INLINE void store(float* p, F32x16 a) { KEDGE_LANES(p[i] = a.v[i]); }
 KEDGE_INLINE void store_first(float* p, F32x16 a, int n) {
   for (int i = 0; i < n && i < 16; ++i) p[i] = a.v[i];
 }
-KEDGE_INLINE F32x16 load_f16(const std::uint16_t* p) {
+KEDGE_OUTLINE F32x16 load_f16(const std::uint16_t* p) {
   F32x16 r;
   KEDGE_LANES(r.v[i] = f16_to_f32(p[i]));
   return r;
 }
-KEDGE_INLINE F32x16 load_bf16(const std::uint16_t* p) {
+KEDGE_INLINE F32x16 broadcast_f16(const std::uint16_t* p) { return set1(f16_to_f32(*p)); }
+KEDGE_OUTLINE F32x16 load_bf16(const std::uint16_t* p) {
   F32x16 r;
   KEDGE_LANES(r.v[i] = bf16_to_f32(p[i]));
   return r;
 }
-KEDGE_INLINE void store_f16(std::uint16_t* p, F32x16 a) { KEDGE_LANES(p[i] = f32_to_f16(a.v[i])); }
+KEDGE_OUTLINE void store_f16(std::uint16_t* p, F32x16 a) { KEDGE_LANES(p[i] = f32_to_f16(a.v[i])); }
+KEDGE_OUTLINE void store_bf16(std::uint16_t* p, F32x16 a) {
+  KEDGE_LANES(p[i] = f32_to_bf16(a.v[i]));
+}
 
 KEDGE_INLINE F32x16 add(F32x16 a, F32x16 b) {
   KEDGE_LANES(a.v[i] = a.v[i] + b.v[i]);
@@ -67,7 +75,7 @@ KEDGE_INLINE F32x16 div(F32x16 a, F32x16 b) {
   KEDGE_LANES(a.v[i] = a.v[i] / b.v[i]);
   return a;
 }
-KEDGE_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {  // a * b + c, rounded once
+KEDGE_OUTLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {  // a * b + c, rounded once
   KEDGE_LANES(a.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]));
   return a;
 }
@@ -162,28 +170,35 @@ KEDGE_INLINE float reduce_max(F32x16 a) {
 }
 
 // Weights in bytes: lane i of the product owns bytes 4i..4i+3.
-KEDGE_INLINE U8x64 load_u8(const void* p) {
+KEDGE_OUTLINE U8x64 load_u8(const void* p) {
   U8x64 r;
   __builtin_memcpy(r.v, p, 64);
   return r;
 }
-KEDGE_INLINE U8x64 low_nibbles(U8x64 a) {
+KEDGE_OUTLINE U8x64 low_nibbles(U8x64 a) {
   for (auto& x : a.v) x = x & 15;
   return a;
 }
-KEDGE_INLINE U8x64 high_nibbles(U8x64 a) {
+KEDGE_OUTLINE U8x64 high_nibbles(U8x64 a) {
   for (auto& x : a.v) x = x >> 4;
   return a;
 }
-// low | ((high >> shift) & 3) << 4: joins q6_k's four low and two high bits
-template <int shift>
-KEDGE_INLINE U8x64 join_high2(U8x64 low, U8x64 high) {
+// low | bits [shift, shift + bits) of high, brought to bit 4: joins nibbles with what is above them
+template <int bits, int shift>
+KEDGE_OUTLINE U8x64 join_high(U8x64 low, U8x64 high) {
   for (int i = 0; i < 64; ++i)
-    low.v[i] = static_cast<std::uint8_t>(low.v[i] | (high.v[i] >> shift & 3) << 4);
+    low.v[i] = static_cast<std::uint8_t>(low.v[i] | (high.v[i] >> shift & ((1 << bits) - 1)) << 4);
   return low;
 }
+// byte 4 i + j in lane i
+template <int j>
+KEDGE_OUTLINE I32x16 byte_of(U8x64 a) {
+  I32x16 r;
+  KEDGE_LANES(r.v[i] = a.v[4 * i + j]);
+  return r;
+}
 // acc[i] += sum over 4 bytes of weight (unsigned) times the four activations at `a`
-KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
+KEDGE_OUTLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
   KEDGE_LANES(acc.v[i] += w.v[4 * i] * a[0] + w.v[4 * i + 1] * a[1] + w.v[4 * i + 2] * a[2] +
                           w.v[4 * i + 3] * a[3]);
   return acc;
@@ -193,7 +208,7 @@ KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
 using SignedWeights = U8x64;
 KEDGE_INLINE SignedWeights signed_weights(U8x64 w) { return w; }
 KEDGE_INLINE I32x16 signed_start(const BlockQ8Act&) { return set1(std::int32_t{0}); }
-KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a) {
+KEDGE_OUTLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a) {
   const auto s = [&](int j) { return static_cast<int>(static_cast<std::int8_t>(w.v[j])); };
   KEDGE_LANES(acc.v[i] +=
               s(4 * i) * a[0] + s(4 * i + 1) * a[1] + s(4 * i + 2) * a[2] + s(4 * i + 3) * a[3]);
@@ -203,3 +218,4 @@ KEDGE_INLINE void prefetch(const void*) {}
 
 constexpr int max_columns = 4;  // columns per pass that keep accumulators close by
 #undef KEDGE_LANES
+#undef KEDGE_OUTLINE

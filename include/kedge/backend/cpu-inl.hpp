@@ -1,0 +1,122 @@
+// Bodies of backend/cpu.hpp, compiled once: by the library, or by the one source of a header-only
+// program that defines KEDGE_IMPLEMENTATION (header_only.hpp).
+#pragma once
+
+#include "kedge/backend/cpu.hpp"
+#include "kedge/core/os/fp_env.hpp"
+#include "kedge/core/os/spin.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+namespace cpu {
+
+#if defined(KEDGE_HEADER_ONLY)
+Isa best_isa() noexcept { return native_isa; }
+bool isa_available(Isa isa) noexcept { return isa == Isa::best || isa == native_isa; }
+#else
+bool isa_available(Isa isa) noexcept {
+  switch (isa) {
+    case Isa::scalar:
+    case Isa::best:
+      return true;
+#if defined(__x86_64__)
+    case Isa::avx2:
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
+             __builtin_cpu_supports("f16c");
+    case Isa::avx512:
+      return isa_available(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
+             __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
+             __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+#endif
+    default:
+      return false;
+  }
+}
+
+Isa best_isa() noexcept {
+  if (isa_available(Isa::avx512)) return Isa::avx512;
+  if (isa_available(Isa::avx2)) return Isa::avx2;
+  return Isa::scalar;
+}
+#endif
+
+}  // namespace cpu
+
+Result<Cpu> Cpu::create(const Options& options) noexcept {
+  Cpu cpu;
+  cpu.isa_ = options.isa == cpu::Isa::best ? cpu::best_isa() : options.isa;
+  if (!cpu::isa_available(cpu.isa_))
+    return fail(Code::unsupported, "cpu", "this processor has no %s", to_string(cpu.isa_));
+  cpu.executor_ = options.executor;
+  return cpu;
+}
+
+namespace {
+
+struct Walk {
+  std::span<const cpu::Phase> phases;
+  cpu::Launch launch;
+  os::SpinBarrier* barrier;
+};
+
+// Part p of n equal ranges of a phase. Static, so that a worker meets the same weights in its cache
+// again.
+void run_part(const cpu::Phase& phase, const cpu::Launch& launch, std::size_t part,
+              std::size_t parts) noexcept {
+  const std::size_t units = phase.units(phase.args, launch);
+  const std::size_t begin = units * part / parts, end = units * (part + 1) / parts;
+  if (begin < end) phase.body(phase.args, launch, begin, end);
+}
+
+void walk_body(void* context, unsigned worker, unsigned workers) noexcept {
+  const Walk& walk = *static_cast<Walk*>(context);
+  const os::ScopedFpEnv fp;
+  for (const cpu::Phase& phase : walk.phases) {
+    if (phase.barrier) walk.barrier->wait(workers);
+    run_part(phase, walk.launch, worker, workers);
+  }
+}
+
+struct TaskWalk {
+  const cpu::Phase& phase;
+  cpu::Launch launch;
+  std::size_t parts;
+};
+
+void task_body(void* context, std::size_t task) noexcept {
+  const TaskWalk& walk = *static_cast<TaskWalk*>(context);
+  const os::ScopedFpEnv fp;
+  run_part(walk.phase, walk.launch, task, walk.parts);
+}
+
+Status run_phases(Executor* executor, std::span<const cpu::Phase> phases,
+                  const cpu::Launch& launch) noexcept {
+  if (phases.empty() || launch.rows == 0) return {};
+  // The gang may be smaller than asked for (a nested OpenMP region, say), so the barrier learns its
+  // size from the gang itself.
+  os::SpinBarrier barrier;
+  Walk walk{phases, launch, &barrier};
+  if (executor == nullptr) {
+    walk_body(&walk, 0, 1);
+    return {};
+  }
+  if (executor->co_scheduled()) return executor->gang(walk_body, &walk);
+  for (const cpu::Phase& phase : phases) {
+    // Four parts a worker let the host balance; parts never change a byte.
+    const std::size_t units = phase.units(phase.args, launch);
+    const std::size_t limit = std::size_t{4} * executor->workers();
+    TaskWalk task{phase, launch, units < limit ? units : limit};
+    KEDGE_CHECK(executor->tasks(task.parts, task_body, &task));
+  }
+  return {};
+}
+
+}  // namespace
+
+Status Cpu::run(std::span<const cpu::Phase> phases, std::size_t outputs_begin,
+                const cpu::Launch& launch) const noexcept {
+  KEDGE_CHECK(run_phases(executor_, phases.first(outputs_begin), launch));
+  return run_phases(executor_, phases.subspan(outputs_begin), {launch.outputs, launch.outputs});
+}
+
+}  // namespace kedge::inline KEDGE_ABI

@@ -1,0 +1,217 @@
+// attention micro-kernel, the walk: which pages of which split a unit reads for which queries, and
+// how partial results are folded. Schedules are in kernel/cpu/attention.hpp. A mask is a type
+// (op/mask.hpp): without one, none of its code is compiled.
+#pragma once
+
+#include "kedge/kernel/cpu/attention_page-inl.hpp"
+#include "kedge/kernel/cpu/round_q8-inl.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu {
+namespace KEDGE_ISA {
+namespace {
+
+// One tile and key/value head. Its queries are numbered row by row, heads of the group within.
+template <class Cached, class Mask_>
+struct Work {
+  using Mask = Mask_;
+  using E = typename Cached::Stored;
+  const Attention::Args& a;
+  const Attention::Tile& tile;
+  int head;  // key/value head
+  KvPageLayout layout = Attention::layout(a);
+  int group = a.heads / a.kv_heads;
+
+  KEDGE_INLINE int queries() const { return tile.row_count * group; }
+  KEDGE_INLINE int row(int query) const { return tile.first_row + query / group; }
+  KEDGE_INLINE int query_head(int query) const { return head * group + query % group; }
+  KEDGE_INLINE int position(int query) const { return a.position.as<std::int32_t>()[row(query)]; }
+  // Which of the positions from `first` on a row at `position` sees, as bits.
+  KEDGE_INLINE static std::uint64_t seen(std::int64_t position, std::int64_t first, int keys) {
+    std::uint64_t bits = 0;
+    for (int j = 0; j < keys; ++j)
+      if (first + j == position || Mask::sees(position, first + j)) bits |= std::uint64_t{1} << j;
+    return bits;
+  }
+  KEDGE_INLINE const E* block(const std::int32_t* pages, std::int64_t page) const {
+    return kv_head_block<E>(a.cache, layout, pages[page], head);
+  }
+};
+
+// Reads the pages of a split for queries [begin, end); state_of(query) is where each one's state
+// is. A query whose position lies before the split is left alone.
+template <class Cached, class Mask, class StateOf>
+void read_split(const Work<Cached, Mask>& work, std::int64_t split, int begin, int end,
+                StateOf state_of) {
+  const Attention::Args& a = work.a;
+  const auto* pages = a.pages.row<std::int32_t>(work.tile.sequence);
+  const std::int64_t all = (work.tile.keys + page_positions - 1) / page_positions;
+  const std::int64_t first_page = first_page_of_split(split);
+  const std::int64_t next_split = first_page_of_split(split + 1);
+  const std::int64_t last_page = next_split < all ? next_split : all;
+  if constexpr (!Mask::all_earlier)
+    for (int i = begin; i < end; ++i)
+      empty_state(state_of(i), static_cast<int>(work.layout.value_width()));
+  for (std::int64_t p = first_page; p < last_page; ++p) {
+    const auto* tile = work.block(pages, p);
+    const auto* ahead = p + 1 < all ? work.block(pages, p + 1) : tile;
+    std::int64_t values = work.layout.value_index(0, 0);
+    const std::uint16_t *key_scales = nullptr, *value_scales = nullptr;
+    if constexpr (Cached::block > 0) {
+      const Q8HeadBlock block = q8_head_block(a.cache, work.layout, pages[p], work.head);
+      values = block.values - block.keys;
+      key_scales = block.key_scales;
+      value_scales = block.value_scales;
+    }
+    Page<Cached> page{tile,
+                      tile + values,
+                      ahead,
+                      ahead + values,
+                      key_scales,
+                      value_scales,
+                      a.head_dim,
+                      static_cast<int>(work.layout.value_width()),
+                      Attention::scale(a),
+                      p == first_page};
+    Query query[block_rows];
+    int count = 0;
+    for (int i = begin; i < end; ++i) {
+      const std::int64_t keys = work.position(i) + 1 - p * page_positions;
+      if (keys <= 0) continue;
+      query[count++] = {a.q.row<float>(work.row(i)) + work.query_head(i) * a.head_dim, state_of(i),
+                        keys < page_positions ? static_cast<int>(keys) : positions};
+      if constexpr (!Mask::all_earlier) {
+        Query& last = query[--count];
+        last.seen = work.seen(work.position(i), p * page_positions, last.keys);
+        if (last.seen != 0) read_masked_page(last, page);
+        continue;
+      }
+      if (count < block_rows) continue;
+      read_page(query, count, page);
+      count = 0;
+      page.keys_ahead = page.keys;  // fetched by now
+      page.values_ahead = page.values;
+    }
+    read_page(query, count, page);
+  }
+}
+
+// y = o / l for one row and head
+template <bool rounded>
+__attribute__((noinline)) void finish(const Attention::Args& a, const float* state, int width,
+                                      int row, int head) {
+  const F32x16 l = load(state + width + 16);
+  const int head_dim = a.head_dim;
+  if constexpr (rounded) {
+    BlockQ8Act* y = a.y.row<BlockQ8Act>(row) + head * (head_dim / 32);
+    for (int d = 0; d < head_dim; d += 32)
+      round_block(div(load(state + d), l), div(load(state + d + 16), l), y[d / 32]);
+  } else {
+    float* y = a.y.row<float>(row) + head * head_dim;
+    int d = 0;
+    for (; d + 16 <= head_dim; d += 16) store(y + d, div(load(state + d), l));
+    if (d < head_dim) store_first(y + d, div(load(state + d), l), head_dim - d);
+  }
+}
+
+KEDGE_INLINE float* record_of(const Attention::Args& a, std::int64_t row, std::int64_t head,
+                              std::int64_t split) {
+  const std::int64_t* extent = a.scratch.extent;
+  return a.scratch.as<float>() + ((row * extent[1] + head) * extent[2] + split) * extent[3];
+}
+
+// Few rows, first phase: unit = (tile, head, split), splits side by side.
+template <class Cached, class Mask>
+void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end) noexcept {
+  const auto* tiles = a.tiles.as<Attention::Tile>() + 1;
+  std::size_t first_unit = 0;  // of the tile
+  for (std::size_t unit = begin; unit < end; ++unit) {
+    std::size_t splits = static_cast<std::size_t>(split_count(tiles->keys));
+    while (unit - first_unit >= splits * static_cast<std::size_t>(a.kv_heads)) {
+      first_unit += splits * static_cast<std::size_t>(a.kv_heads);
+      ++tiles;
+      splits = static_cast<std::size_t>(split_count(tiles->keys));
+    }
+    const std::size_t at = unit - first_unit;
+    const Work<Cached, Mask> work{a, *tiles, static_cast<int>(at / splits)};
+    const auto split = static_cast<std::int64_t>(at % splits);
+    read_split(
+        work, split, 0, work.queries(), [&](int i) __attribute__((always_inline)) {
+          return record_of(a, work.row(i), work.query_head(i), split);
+        });
+  }
+}
+
+// Few rows, second phase: unit = (row, head).
+template <bool rounded>
+void fold_splits(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
+  const auto& a = *static_cast<const Attention::Args*>(args);
+  const auto width = static_cast<int>(Attention::layout(a).value_width());
+  alignas(64) float state[max_head_dim + 32];
+  for (std::size_t unit = begin; unit < end; ++unit) {
+    const int row = static_cast<int>(unit) / a.heads, head = static_cast<int>(unit) % a.heads;
+    const std::int64_t splits = split_count(a.position.as<std::int32_t>()[row] + 1);
+    const float* record = record_of(a, row, head, 0);
+    for (int i = 0; i < width + 32; i += 16) store(state + i, load(record + i));
+    for (std::int64_t split = 1; split < splits; ++split) {
+      record = record_of(a, row, head, split);
+      fold(state, width, {load(record + width), load(record + width + 16)}, record);
+    }
+    finish<rounded>(a, state, width, row, head);
+  }
+}
+
+// Many rows: unit = (head, tile). Tiles are taken from both ends in turn, since later ones have
+// more keys and a worker gets neighbouring units.
+template <class Cached, bool rounded, class Mask>
+void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) noexcept {
+  constexpr int room = 6144;  // values of state on the stack, twice
+  alignas(64) float total[room], partial[room];
+  const int count = a.tiles.as<Attention::TileHeader>()->count;
+  const auto width = static_cast<int>(Attention::layout(a).value_width());
+  const int record = width + 32, chunk = room / record / block_rows * block_rows;
+  for (std::size_t unit = begin; unit < end; ++unit) {
+    const int turn = static_cast<int>(unit) % count;
+    const int index = turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2;
+    const Work<Cached, Mask> work{a, a.tiles.as<Attention::Tile>()[1 + index],
+                                  static_cast<int>(unit) / count};
+    for (int from = 0; from < work.queries(); from += chunk) {
+      const int to = from + chunk < work.queries() ? from + chunk : work.queries();
+      const auto state_in = [&](float* states) __attribute__((always_inline)) {
+        return [=](int i) __attribute__((always_inline)) { return states + (i - from) * record; };
+      };
+      read_split(work, 0, from, to, state_in(total));
+      const std::int64_t splits = split_count(work.tile.keys);
+      for (std::int64_t split = 1; split < splits; ++split) {
+        read_split(work, split, from, to, state_in(partial));
+        const std::int64_t start = first_page_of_split(split) * page_positions;
+        for (int i = from; i < to; ++i) {
+          if (work.position(i) < start) continue;
+          const float* later = partial + (i - from) * record;
+          fold(total + (i - from) * record, width, {load(later + width), load(later + width + 16)},
+               later);
+        }
+      }
+      for (int i = from; i < to; ++i)
+        finish<rounded>(a, total + (i - from) * record, width, work.row(i), work.query_head(i));
+    }
+  }
+}
+
+template <class Cached, bool rounded, class Mask>
+void attend(const void* args, const Launch& launch, std::size_t begin, std::size_t end) noexcept {
+  const auto& a = *static_cast<const Attention::Args*>(args);
+  if (launch.rows <= Attention::few_rows) attend_splits<Cached, Mask>(a, begin, end);
+  else attend_tiles<Cached, rounded, Mask>(a, begin, end);
+}
+
+template <class Mask>
+inline constexpr AttentionUnit attention_table = {
+    {{attend<CachedF32, false, Mask>, attend<CachedF32, true, Mask>},
+     {attend<CachedF16, false, Mask>, attend<CachedF16, true, Mask>},
+     {attend<CachedBF16, false, Mask>, attend<CachedBF16, true, Mask>},
+     {attend<CachedQ8_0, false, Mask>, attend<CachedQ8_0, true, Mask>}},
+    {fold_splits<false>, fold_splits<true>}};
+
+}  // namespace
+}  // namespace KEDGE_ISA
+}  // namespace kedge::inline KEDGE_ABI::cpu

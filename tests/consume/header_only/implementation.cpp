@@ -1,0 +1,2 @@
+#define KEDGE_IMPLEMENTATION
+#include "kedge/header_only.hpp"

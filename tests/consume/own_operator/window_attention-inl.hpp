@@ -1,0 +1,11 @@
+#include "window_attention.hpp"
+
+#include "kedge/kernel/cpu/attention_walk-inl.hpp"
+
+namespace app {
+
+extern const kedge::cpu::AttentionUnit KEDGE_UNIT(window_attention);
+const kedge::cpu::AttentionUnit KEDGE_UNIT(window_attention) =
+    kedge::cpu::KEDGE_ISA::attention_table<Window>;
+
+}  // namespace app
