@@ -17,7 +17,7 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   KEDGE_CHECK(fill_rope_table(rope, config.rope_base, config.rope_scaling));
 
   Graph graph(options.max_rows, options.max_outputs);
-  KEDGE_TRY(const LlamaValues values, build_llama(graph, *forward.model_, cache, rope));
+  KEDGE_TRY(const PassValues values, build_transformer(graph, *forward.model_, cache, rope));
   KEDGE_TRY(forward.plan_, Plan::compile(graph, cpu, options.allocator));
   forward.token_ = forward.plan_.locate(values.token);
   forward.position_ = forward.plan_.locate(values.position);

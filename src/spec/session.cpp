@@ -51,18 +51,24 @@ Result<Session> Session::create(std::shared_ptr<const Model> model,
                 static_cast<long long>(options.prefill_rows));
   KEDGE_TRY(const Cpu cpu, Cpu::create({options.isa, options.executor}));
 
+  SessionShape shape;
+  shape.context = options.context;
+  shape.cache = options.cache;
+  shape.max_rows = std::max(options.prefill_rows, options.max_draft + 1);
+  shape.max_outputs = options.max_draft + 1;
+  KEDGE_CHECK(model->check_budget(shape, options.memory_budget));
+
   KvCache::Options kv;
   kv.element = options.cache;
-  kv.positions =
-      options.context > 0 ? options.context : std::min<std::int64_t>(config.context, 8192);
+  kv.positions = options.context > 0 ? options.context : std::min(config.context, default_context);
   kv.allocator = options.allocator;
   KEDGE_TRY(KvCache cache, KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
   session.cache_.reset(new (std::nothrow) KvCache(std::move(cache)));
   if (session.cache_ == nullptr) return fail(Code::out_of_memory, place, "no memory");
 
   Forward::Options forward;
-  forward.max_rows = std::max(options.prefill_rows, options.max_draft + 1);
-  forward.max_outputs = options.max_draft + 1;
+  forward.max_rows = shape.max_rows;
+  forward.max_outputs = shape.max_outputs;
   forward.allocator = options.allocator;
   KEDGE_TRY(session.forward_, Forward::create(std::move(model), cpu, *session.cache_, forward));
   KEDGE_TRY(session.sequence_, Sequence::create(*session.cache_));

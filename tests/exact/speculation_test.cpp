@@ -28,7 +28,7 @@ std::vector<draft::Scripted::Step> every_pair() {
 // Tokens that every_pair() makes: a round of (p, a) makes a + 1.
 constexpr std::int64_t pair_tokens = 969;
 
-class Speculation : public ::testing::TestWithParam<Element> {
+class Speculation : public ::testing::TestWithParam<TinyKind> {
  protected:
   struct Plain {
     std::shared_ptr<const Model> model;
@@ -38,7 +38,7 @@ class Speculation : public ::testing::TestWithParam<Element> {
 
   void SetUp() override {
     spec_ = tiny_spec(GetParam(), 4);
-    static std::map<Element, Plain> all;
+    static std::map<TinyKind, Plain> all;
     Plain& p = all[GetParam()];
     if (p.model == nullptr) {
       p.model = load_tiny(spec_);
@@ -401,6 +401,8 @@ TEST_P(Speculation, AnEndTokenInsideAnAcceptedBlockLeavesThePlainState) {
 INSTANTIATE_TEST_SUITE_P(Formats, Speculation,
                          ::testing::Values(Element::f32, Element::f16, Element::bf16, Element::q8_0,
                                            Element::q4_0, Element::q4_1, Element::q6_k),
+                         ElementName());
+INSTANTIATE_TEST_SUITE_P(Architectures, Speculation, ::testing::ValuesIn(tiny_architectures),
                          ElementName());
 
 }  // namespace

@@ -1,8 +1,12 @@
 #include "common/model_file.hpp"
 
+#include <algorithm>
+#include <charconv>
+#include <cmath>
+
 #include "common/failure.hpp"
 #include "common/output.hpp"
-#include "kedge/io/gguf.hpp"
+#include "kedge/model/files.hpp"
 
 namespace kedge::tools {
 
@@ -37,18 +41,47 @@ std::vector<std::int32_t> ModelFile::encode_as_chat(const std::string& prompt) c
   return ids;
 }
 
-ModelFile load_model(const std::string& path, Executor* executor) {
+std::uint64_t parse_bytes(const std::string& text, const std::string& option) {
+  double number = 0;
+  const char *const end = text.data() + text.size(), *unit = text.data();
+  const auto [next, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc()) unit = next;
+  const std::string_view suffix(unit, static_cast<std::size_t>(end - unit));
+  const double factor = suffix.empty()                     ? 1
+                        : suffix == "K" || suffix == "KiB" ? 0x1p10
+                        : suffix == "M" || suffix == "MiB" ? 0x1p20
+                        : suffix == "G" || suffix == "GiB" ? 0x1p30
+                                                           : 0;
+  const double bytes = number * factor;
+  if (!(bytes >= 1 && bytes < 0x1p62))
+    bad_usage(option, "expected bytes as 500000, 300K, 20M or 1.5G, found \"{}\"", text);
+  return static_cast<std::uint64_t>(bytes);
+}
+
+std::uint64_t session_budget(std::uint64_t budget, const Model& model) {
+  if (budget == 0) return 0;
+  const std::uint64_t weights = model.weight_bytes();
+  return budget > weights ? budget - weights : 1;
+}
+
+ModelFile load_model(const std::string& path, Executor* executor, std::uint64_t memory_budget) {
   ModelFile file;
-  const io::Gguf gguf = must(io::Gguf::open(path.c_str()));
+  const ModelFiles files = must(ModelFiles::open(path.c_str()));
   Progress progress("loading");
   Model::Options options;
   options.executor = executor;
+  options.memory_budget = memory_budget;
   options.progress.context = &progress;
   options.progress.report = [](void* context, const char* what, double done) noexcept {
     static_cast<Progress*>(context)->show(done, what);
     return true;
   };
-  file.model = must(Model::load(gguf, options));
+  file.model = must(Model::load(files, options));
+  if (files.gguf() == nullptr) {
+    file.no_tokenizer = file.no_chat = "folders are read without their text parts";
+    return file;
+  }
+  const io::Gguf& gguf = *files.gguf();
   if (auto tokenizer = text::Tokenizer::from_gguf(gguf)) file.tokenizer = *std::move(tokenizer);
   else file.no_tokenizer = tokenizer.error().reason;
   if (auto chat = text::ChatTemplate::from_gguf(gguf)) file.chat = *std::move(chat);

@@ -7,8 +7,8 @@
 #include <span>
 
 #include "kedge/graph/plan.hpp"
-#include "kedge/model/llama.hpp"
 #include "kedge/model/model.hpp"
+#include "kedge/model/transformer.hpp"
 #include "kedge/state/kv_cache.hpp"
 
 namespace kedge::inline KEDGE_ABI {

@@ -50,6 +50,9 @@ class KEDGE_API Session {
     Element cache = Element::f16;     // of keys and values: f16 or f32
     std::int64_t max_draft = 16;      // tokens drafted per round, at most 31
     std::int64_t prefill_rows = 128;  // of one pass over the prompt
+    // Most bytes that this session may take beside the model's weights; 0: no limit. Refused with
+    // the bytes needed and the context that would fit, before anything is allocated.
+    std::uint64_t memory_budget = 0;
     Allocator allocator = default_allocator();
   };
 
