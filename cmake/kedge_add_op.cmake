@@ -4,7 +4,9 @@
 #   include/kedge/kernel/cpu/NAME.hpp      host wrapper: how the work is cut into phases
 #   include/kedge/kernel/cpu/NAME-inl.hpp  the micro-kernel, compiled once per ISA
 #   tests/cases/NAME.hpp                   cases that tests, `kedge op` and benches share
-# and with SHADER [VARIANTS ...] also shaders/NAME.comp, abi/NAME.h and kernel/vulkan/NAME.hpp;
+# UNITS a b ... instead compiles kernel/cpu/NAME/a-inl.hpp, b-inl.hpp, ..., each a unit per ISA: for
+# an operator whose kernels take long to build in one piece. OPTIONS are compile options of its units.
+# And with SHADER [VARIANTS ...] also shaders/NAME.comp, abi/NAME.h and kernel/vulkan/NAME.hpp;
 # VARIANTS are those of kedge_add_shader().
 # The operator appears in the generated lists that the registry, the parity tests, `kedge op` and the
 # benches include; no other list is edited.
@@ -23,8 +25,8 @@ endif()
 define_property(GLOBAL PROPERTY KEDGE_OPS BRIEF_DOCS "Operators in order of kedge_add_op" FULL_DOCS "-")
 define_property(GLOBAL PROPERTY KEDGE_SHADER_OPS BRIEF_DOCS "Operators that have a shader" FULL_DOCS "-")
 
-# kedge_add_isa_units(NAME HEADER TARGET): compiles HEADER once per ISA, with that ISA's flags and
-# KEDGE_ISA defined, and links the units into TARGET. Only such units get ISA flags.
+# kedge_add_isa_units(NAME HEADER TARGET [OPTION ...]): compiles HEADER once per ISA, with that ISA's
+# flags and KEDGE_ISA defined, and links the units into TARGET. Only such units get ISA flags.
 function(kedge_add_isa_units name header target)
   foreach(isa IN LISTS KEDGE_ISAS)
     set(unit ${PROJECT_BINARY_DIR}/isa/${name}_${isa}.cpp)
@@ -38,7 +40,7 @@ function(kedge_add_isa_units name header target)
       set(flags kedge_compile_unit)  # with sanitizers, if any
     endif()
     target_link_libraries(kedge_isa_${name}_${isa} PRIVATE ${flags})
-    target_compile_options(kedge_isa_${name}_${isa} PRIVATE -fno-exceptions -fno-rtti ${KEDGE_ISA_FLAGS_${isa}})
+    target_compile_options(kedge_isa_${name}_${isa} PRIVATE -fno-exceptions -fno-rtti ${KEDGE_ISA_FLAGS_${isa}} ${ARGN})
     set_target_properties(kedge_isa_${name}_${isa} PROPERTIES POSITION_INDEPENDENT_CODE ON)
     target_sources(${target} PRIVATE $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
     set_property(GLOBAL APPEND PROPERTY KEDGE_ISA_OBJECTS $<TARGET_OBJECTS:kedge_isa_${name}_${isa}>)
@@ -46,13 +48,18 @@ function(kedge_add_isa_units name header target)
 endfunction()
 
 function(kedge_add_op name)
-  cmake_parse_arguments(arg "SHADER" "" "VARIANTS" ${ARGN})
+  cmake_parse_arguments(arg "SHADER" "" "VARIANTS;UNITS;OPTIONS" ${ARGN})
   set_property(GLOBAL APPEND PROPERTY KEDGE_OPS ${name})
   if(arg_SHADER)
     set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_OPS ${name})
     set_property(GLOBAL PROPERTY KEDGE_SHADER_VARIANTS_${name} "${arg_VARIANTS}")
   endif()
-  kedge_add_isa_units(${name} "kedge/kernel/cpu/${name}-inl.hpp" kedge)
+  if(NOT arg_UNITS)
+    kedge_add_isa_units(${name} "kedge/kernel/cpu/${name}-inl.hpp" kedge ${arg_OPTIONS})
+  endif()
+  foreach(unit IN LISTS arg_UNITS)
+    kedge_add_isa_units(${name}_${unit} "kedge/kernel/cpu/${name}/${unit}-inl.hpp" kedge ${arg_OPTIONS})
+  endforeach()
 endfunction()
 
 # Writes generated/kedge/ops.inc (KEDGE_OP(rms_norm, RmsNorm) per line) and ops_includes.inc.

@@ -18,30 +18,15 @@ GgmlType ggml_type(std::uint32_t number) noexcept {
     return GgmlType{name, block, bytes, false, Element::f32};
   };
   switch (number) {
-    case 0:
-      return computed("F32", Element::f32);
-    case 1:
-      return computed("F16", Element::f16);
-    case 2:
-      return computed("Q4_0", Element::q4_0);
-    case 3:
-      return computed("Q4_1", Element::q4_1);
-    case 6:
-      return listed("Q5_0", 32, 22);
-    case 7:
-      return listed("Q5_1", 32, 24);
-    case 8:
-      return computed("Q8_0", Element::q8_0);
+#define KEDGE_FORMAT(stem, Type) \
+  case format::Type::gguf_type:  \
+    return computed(format::Type::gguf_name, Element::stem);
+    KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
+#undef KEDGE_FORMAT
     case 10:
       return listed("Q2_K", 256, 84);
     case 11:
       return listed("Q3_K", 256, 110);
-    case 12:
-      return listed("Q4_K", 256, 144);
-    case 13:
-      return listed("Q5_K", 256, 176);
-    case 14:
-      return computed("Q6_K", Element::q6_k);
     case 16:
       return listed("IQ2_XXS", 256, 66);
     case 17:
@@ -70,8 +55,6 @@ GgmlType ggml_type(std::uint32_t number) noexcept {
       return listed("F64", 1, 8);
     case 29:
       return listed("IQ1_M", 256, 56);
-    case 30:
-      return computed("BF16", Element::bf16);
     case 34:
       return listed("TQ1_0", 256, 54);
     case 35:

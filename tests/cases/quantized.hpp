@@ -5,16 +5,15 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <type_traits>
 
 #include "cases/case.hpp"
 #include "kedge/core/block.hpp"
 #include "kedge/kernel/cpu/panel.hpp"
 #include "kedge/kernel/ref/round_q8.hpp"
+#include "support/weight_elements.hpp"
 
 namespace kedge::cases {
-
-constexpr Element weight_elements[] = {Element::f32,  Element::f16,  Element::bf16, Element::q8_0,
-                                       Element::q4_0, Element::q4_1, Element::q6_k};
 
 inline int nearest(float value, float step, int low, int high) {
   if (step == 0) return std::clamp(0, low, high);
@@ -71,48 +70,86 @@ inline void quantize_block(const float* x, BlockQ6_K& b) {
   }
 }
 
+// Five bits: nibbles and the word of fifth bits.
 template <class Block>
-void quantize_blocks(const float* x, std::int64_t width, std::byte* row) {
-  constexpr std::int64_t length = sizeof(Block) == sizeof(BlockQ6_K) ? 256 : 32;
-  for (std::int64_t i = 0; i < width; i += length) {
-    Block block;
-    quantize_block(x + i, block);
-    std::memcpy(row + i / length * static_cast<std::int64_t>(sizeof block), &block, sizeof block);
-  }
+void set_five_bits(Block& b, int i, int q) {
+  b.q[i % 16] = static_cast<std::uint8_t>(b.q[i % 16] | (q & 15) << (i / 16 * 4));
+  b.high[i / 8] = static_cast<std::uint8_t>(b.high[i / 8] | (q >> 4) << (i % 8));
 }
+inline void quantize_block(const float* x, BlockQ5_0& b) {
+  b = {};
+  float largest = 0;
+  for (int i = 0; i < 32; ++i)
+    if (std::fabs(x[i]) > std::fabs(largest)) largest = x[i];
+  b.d = f32_to_f16(largest / -16);
+  for (int i = 0; i < 32; ++i) set_five_bits(b, i, nearest(x[i], f16_to_f32(b.d), -16, 15) + 16);
+}
+inline void quantize_block(const float* x, BlockQ5_1& b) {
+  b = {};
+  const auto [low, high] = std::minmax_element(x, x + 32);
+  b.d = f32_to_f16((*high - *low) / 31);
+  b.m = f32_to_f16(*low);
+  for (int i = 0; i < 32; ++i)
+    set_five_bits(b, i, nearest(x[i] - f16_to_f32(b.m), f16_to_f32(b.d), 0, 31));
+}
+
+// q4_k and q5_k; put(value index, quantum) stores what a value became.
+template <class Block, class Put>
+void quantize_k(const float* x, int most, Block& b, Put put) {
+  float scale[8], minimum[8], largest_scale = 0, largest_minimum = 0;
+  for (int j = 0; j < 8; ++j) {
+    const auto [low, high] = std::minmax_element(x + 32 * j, x + 32 * j + 32);
+    minimum[j] = std::max(0.0f, -*low);
+    scale[j] = (*high + minimum[j]) / static_cast<float>(most);
+    largest_scale = std::max(largest_scale, scale[j]);
+    largest_minimum = std::max(largest_minimum, minimum[j]);
+  }
+  b = {};
+  b.d = f32_to_f16(largest_scale / 63);
+  b.dmin = f32_to_f16(largest_minimum / 63);
+  const float d = f16_to_f32(b.d), dmin = f16_to_f32(b.dmin);
+  std::uint8_t scales[8], minima[8];
+  for (int j = 0; j < 8; ++j) {
+    scales[j] = static_cast<std::uint8_t>(nearest(scale[j], d, 0, 63));
+    minima[j] = static_cast<std::uint8_t>(nearest(minimum[j], dmin, 0, 63));
+    for (int i = 0; i < 32; ++i)
+      put(32 * j + i, nearest(x[32 * j + i] + dmin * minima[j], d * scales[j], 0, most));
+  }
+  format::set_k_scales(b.scales, scales, minima);
+}
+inline void quantize_block(const float* x, BlockQ4_K& b) {
+  quantize_k(x, 15, b, [&b](int i, int q) {
+    std::uint8_t& byte = b.q[i / 64 * 32 + i % 32];
+    byte = static_cast<std::uint8_t>(byte | q << (i / 32 % 2 * 4));
+  });
+}
+inline void quantize_block(const float* x, BlockQ5_K& b) {
+  quantize_k(x, 31, b, [&b](int i, int q) {
+    std::uint8_t &byte = b.q[i / 64 * 32 + i % 32], &high = b.high[i % 32];
+    byte = static_cast<std::uint8_t>(byte | (q & 15) << (i / 32 % 2 * 4));
+    high = static_cast<std::uint8_t>(high | (q >> 4) << (i / 32));
+  });
+}
+
+inline void quantize_block(const float* x, float& b) { b = *x; }
 
 // Writes `width` values as one row of the format.
 inline void quantize_row(Element element, const float* x, std::int64_t width, std::byte* row) {
-  switch (element) {
-    case Element::f32:
-      std::memcpy(row, x, static_cast<std::size_t>(width) * 4);
-      return;
-    case Element::f16:
-    case Element::bf16:
-      for (std::int64_t i = 0; i < width; ++i) {
-        const std::uint16_t bits = element == Element::f16 ? f32_to_f16(x[i]) : f32_to_bf16(x[i]);
-        std::memcpy(row + 2 * i, &bits, 2);
-      }
-      return;
-    case Element::q8_0:
-      quantize_blocks<BlockQ8_0>(x, width, row);
-      return;
-    case Element::q4_0:
-      quantize_blocks<BlockQ4_0>(x, width, row);
-      return;
-    case Element::q4_1:
-      quantize_blocks<BlockQ4_1>(x, width, row);
-      return;
-    case Element::q6_k:
-      quantize_blocks<BlockQ6_K>(x, width, row);
-      return;
-    case Element::q8_act:
-      for (std::int64_t i = 0; i < width; i += 32)
-        ref::round_block(x + i, reinterpret_cast<BlockQ8Act*>(row)[i / 32]);
-      return;
-    default:
-      return;
+  if (element == Element::q8_act) {
+    for (std::int64_t i = 0; i < width; i += 32)
+      ref::round_block(x + i, reinterpret_cast<BlockQ8Act*>(row)[i / 32]);
+    return;
   }
+  visit_format(element, [&]<class Format>() {
+    for (std::int64_t i = 0; i < width; i += Format::values) {
+      typename Format::Block block;
+      if constexpr (std::is_same_v<Format, format::F16>) block = f32_to_f16(x[i]);
+      else if constexpr (std::is_same_v<Format, format::BF16>) block = f32_to_bf16(x[i]);
+      else quantize_block(x + i, block);
+      std::memcpy(row + i / Format::values * static_cast<std::int64_t>(sizeof block), &block,
+                  sizeof block);
+    }
+  });
 }
 
 // A matrix of normal values times `scale` in any format, as it would stand in a file.

@@ -10,6 +10,7 @@
 #include "kedge/draft/lookup.hpp"
 #include "kedge/draft/scripted.hpp"
 #include "support/all_executors.hpp"
+#include "support/weight_elements.hpp"
 
 namespace kedge::tests {
 namespace {
@@ -168,7 +169,8 @@ TEST_F(SessionErrors, ANanInAWeight) {
 }
 
 TEST_F(SessionErrors, ANanInAQuantizedWeight) {
-  for (const Element element : {Element::q8_0, Element::q4_1, Element::q6_k}) {
+  for (const Element element : cases::weight_elements) {
+    if (!is_quantized(element)) continue;
     TinyFile file = make_tiny(tiny_spec(element, 6));
     TinyTensor& q = file.tensor("blk.0.ffn_gate.weight");
     ASSERT_EQ(q.element, element);

@@ -10,6 +10,7 @@
 #include "kedge/draft/lookup.hpp"
 #include "kedge/draft/scripted.hpp"
 #include "support/all_executors.hpp"
+#include "support/weight_elements.hpp"
 
 namespace kedge::tests {
 namespace {
@@ -398,9 +399,7 @@ TEST_P(Speculation, AnEndTokenInsideAnAcceptedBlockLeavesThePlainState) {
   EXPECT_GT(inside, 3) << "no block was cut: the test tests nothing";
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Speculation,
-                         ::testing::Values(Element::f32, Element::f16, Element::bf16, Element::q8_0,
-                                           Element::q4_0, Element::q4_1, Element::q6_k),
+INSTANTIATE_TEST_SUITE_P(Formats, Speculation, ::testing::ValuesIn(cases::weight_elements),
                          ElementName());
 INSTANTIATE_TEST_SUITE_P(Architectures, Speculation, ::testing::ValuesIn(tiny_architectures),
                          ElementName());

@@ -113,6 +113,21 @@ TinySpec tiny_spec(TinyKind kind, std::uint64_t seed) {
       s.width = 256, s.head_dim = 64, s.feed_forward = 512, s.vocabulary = 97;
       s.embedding = Element::q4_0;
       break;
+    case Element::q5_0:
+      s.head_dim = 32, s.down = Element::q5_1, s.vocabulary = 150;
+      break;
+    case Element::q5_1:
+      s.width = 96, s.heads = 3, s.kv_heads = 1, s.head_dim = 32, s.feed_forward = 128;
+      s.tied = true;
+      break;
+    case Element::q4_k:  // the mix of a file called Q4_K_M
+      s.width = 256, s.head_dim = 64, s.feed_forward = 256, s.vocabulary = 140;
+      s.value = Element::q6_k, s.down = Element::q6_k, s.output = Element::q6_k;
+      break;
+    case Element::q5_k:
+      s.width = 256, s.heads = 8, s.head_dim = 32, s.feed_forward = 512, s.vocabulary = 97;
+      s.embedding = Element::q4_k;
+      break;
     default:
       break;
   }

@@ -13,6 +13,7 @@
 #include "golden/tiny_logits.hpp"
 #include "kedge/core/half.hpp"
 #include "support/all_executors.hpp"
+#include "support/weight_elements.hpp"
 
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -252,9 +253,7 @@ TEST_P(Widths, AnotherSequenceInTheBatch) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Widths,
-                         ::testing::Values(Element::f32, Element::f16, Element::bf16, Element::q8_0,
-                                           Element::q4_0, Element::q4_1, Element::q6_k),
+INSTANTIATE_TEST_SUITE_P(Formats, Widths, ::testing::ValuesIn(cases::weight_elements),
                          ElementName());
 
 INSTANTIATE_TEST_SUITE_P(Architectures, Widths, ::testing::ValuesIn(tiny_architectures),

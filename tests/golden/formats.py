@@ -4,8 +4,8 @@
     formats.py              writes formats.gguf and formats.safetensors beside itself
     formats.py --read FILE  reads a GGUF with the `gguf` package and prints what it holds
 
-formats.gguf has one tensor per block format, quantized by the `gguf` package (Q6_K, which it cannot
-quantize: random bytes with sane scales), and a key of every metadata type. formats.safetensors has
+formats.gguf has one tensor per block format, quantized by the `gguf` package (Q4_K, Q5_K and Q6_K,
+which it cannot quantize: random bytes with sane scales), and a key of every metadata type. formats.safetensors has
 each tensor's values as that package decodes them, in F32. Needs: numpy, gguf, safetensors.
 """
 import argparse
@@ -36,7 +36,7 @@ def random_blocks(rng, kind, rows, width):
         data[:, -2:] = f16_bytes(scales)
     else:
         data[:, :2] = f16_bytes(scales)
-        if kind == Ggml.Q4_1:
+        if kind in (Ggml.Q4_1, Ggml.Q5_1, Ggml.Q4_K, Ggml.Q5_K):
             data[:, 2:4] = f16_bytes(rng.normal(0, 1, count))
     return data.reshape(rows, -1)
 
@@ -52,6 +52,13 @@ def weights(rng):
     for kind in (Ggml.Q8_0, Ggml.Q4_0, Ggml.Q4_1):
         yield kind.name.lower() + ".random", kind, random_blocks(rng, kind, ROWS, width)
     yield "q6_k.random", Ggml.Q6_K, random_blocks(rng, Ggml.Q6_K, ROWS, 512)
+    for kind in (Ggml.Q5_0, Ggml.Q5_1):
+        rows = rng.normal(0, 1, (ROWS, width)).astype(np.float32)
+        rows[0] *= 1e-5
+        rows[1, :32] = 0
+        yield kind.name.lower(), kind, gguf.quants.quantize(rows, kind).view(np.uint8)
+    for kind, width in ((Ggml.Q5_0, 64), (Ggml.Q5_1, 64), (Ggml.Q4_K, 512), (Ggml.Q5_K, 512)):
+        yield kind.name.lower() + ".random", kind, random_blocks(rng, kind, ROWS, width)
 
 
 def add_metadata(writer):

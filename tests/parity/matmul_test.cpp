@@ -57,7 +57,7 @@ op::Matmul::Args row_of(const op::Matmul::Args& a, std::int64_t row) {
 
 // The largest difference that rounding allows: every partial sum is at most the sum of |terms|, and
 // each of the steps rounds it by 2^-24. Terms of a block are exact integers times two scales; the
-// reference rounds each decoded weight once more, q4_1 twice.
+// reference rounds each decoded weight once more, those with a minimum twice.
 double allowed(const op::Matmul::Args& a, std::int64_t row, std::int64_t n) {
   const auto width = static_cast<std::size_t>(a.x.width());
   std::vector<float> x(width), weight(width);
@@ -72,7 +72,8 @@ double allowed(const op::Matmul::Args& a, std::int64_t row, std::int64_t n) {
   if (is_quantized(a.weight.element)) {
     steps = 3.0 * static_cast<double>(width) / 32 + 6;
     // d * q and m may cancel in the decoded weight, but not in the product's two terms
-    if (a.weight.element == Element::q4_1) {
+    if (const Element e = a.weight.element;
+        e == Element::q4_1 || e == Element::q5_1 || e == Element::q4_k || e == Element::q5_k) {
       double largest = 0;
       for (std::size_t k = 0; k < width; ++k)
         largest = std::max(largest, std::fabs(double(weight[k])));

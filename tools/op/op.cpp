@@ -13,6 +13,13 @@ namespace kedge::tools {
 
 namespace {
 
+std::string weight_format_names() {
+  std::string names;
+  for (unsigned i = 0; i < weight_formats; ++i)
+    names += std::string(i == 0 ? "" : " ") + to_string(static_cast<Element>(i));
+  return names;
+}
+
 struct Options {
   std::string name, in, out, json;
   std::vector<std::string> settings;
@@ -62,9 +69,8 @@ void print_help(const Operator& op) {
     if (t.role == op::Role::output && t.help.find("q8_act") != std::string::npos)
       settings.row({t.name, "f32 or q8_act", "-", "element; q8_act is written as the f32 values"});
     if (t.name == "weight" && (t.help.starts_with("[N,") || t.help.starts_with("[V,")))
-      settings.row(
-          {"weight.format", "f16 q8_0 ...", "-",
-           "f32 f16 bf16 q8_0 q4_0 q4_1 q6_k: weight is u8 [N, bytes], blocks as in GGUF"});
+      settings.row({"weight.format", "f16 q8_0 ...", "-",
+                    weight_format_names() + ": weight is u8 [N, bytes], blocks as in GGUF"});
   }
   std::fputs("\n", stdout);
   settings.print();

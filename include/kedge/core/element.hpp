@@ -1,15 +1,27 @@
 // Element: what one tensor is made of. A block format stores `block` consecutive values of a row in
-// `bytes` bytes. Storage structs and reference decodes are in core/block.hpp.
+// `bytes` bytes. The weight formats are those of core/format/list.hpp; decodes are in
+// core/block.hpp.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
 #include "kedge/core/config.hpp"
+#include "kedge/core/format/list.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
-enum class Element : std::uint8_t { f32, f16, bf16, q8_0, q4_0, q4_1, q6_k, i32, q8_act, count };
+enum class Element : std::uint8_t {
+#define KEDGE_FORMAT(stem, Type) stem,
+  KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
+#undef KEDGE_FORMAT
+      i32,
+  q8_act,
+  count
+};
+
+// Elements before this one are formats of weights: tables by format have so many entries.
+constexpr unsigned weight_formats = static_cast<unsigned>(Element::i32);
 
 struct ElementTraits {
   const char* name;
@@ -20,9 +32,12 @@ struct ElementTraits {
 
 KEDGE_INLINE constexpr ElementTraits traits(Element element) noexcept {
   constexpr ElementTraits table[] = {
-      {"f32", 1, 4, true},      {"f16", 1, 2, true},    {"bf16", 1, 2, true},
-      {"q8_0", 32, 34, true},   {"q4_0", 32, 18, true}, {"q4_1", 32, 20, true},
-      {"q6_k", 256, 210, true}, {"i32", 1, 4, false},   {"q8_act", 32, 64, false},
+#define KEDGE_FORMAT(stem, Type) \
+  {format::Type::name, format::Type::values, sizeof(format::Type::Block), true},
+      KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
+#undef KEDGE_FORMAT
+          {"i32", 1, 4, false},
+      {"q8_act", 32, 64, false},
   };
   return table[static_cast<unsigned>(element)];
 }

@@ -6,8 +6,10 @@
 // What every kernel computes, so that bytes are equal for any number of rows, threads and any ISA:
 //   floats  one chain per output, from 0, k ascending: acc = fma(float(w[k]), x[k], acc)
 //   blocks  per 32 values, ascending: s = the integer dot product, exact; with the weight's offset
-//           (q4_0: -8, q6_k: -32) included and q6_k's two sub-scales multiplied in;
-//           acc = fma(float(s), d_weight * d_x, acc); q4_1 then acc = fma(m, d_x * sum(q_x), acc)
+//           (q4_0: -8, q5_0: -16, q6_k: -32) included and q6_k's two sub-scales multiplied in;
+//           acc = fma(float(s), d_weight * d_x, acc); with a minimum (q4_1, q5_1, q4_k, q5_k) then
+//           acc = fma(m, d_x * sum(q_x), acc). For q4_k and q5_k d_weight = d * scale and
+//           m = -dmin * minimum of their sub-block; both products are exact
 // and at last acc + residual.
 #pragma once
 

@@ -10,9 +10,25 @@ namespace kedge::inline KEDGE_ABI {
 
 namespace cpu {
 struct MatmulUnit {
-  PhaseBody f32, f16, bf16, q8_0, q4_0, q4_1, q6_k;  // by the element of the weight
+  PhaseBody body;
 };
-KEDGE_DECLARE_UNITS(MatmulUnit, matmul)
+// One per format: kernel/cpu/matmul/FORMAT-inl.hpp ends with KEDGE_MATMUL_UNIT.
+#define KEDGE_FORMAT(stem, Type) KEDGE_DECLARE_UNITS(MatmulUnit, matmul_##stem)
+KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
+#undef KEDGE_FORMAT
+#define KEDGE_MATMUL_UNIT(name, family, Type)        \
+  extern const MatmulUnit KEDGE_UNIT(matmul_##name); \
+  const MatmulUnit KEDGE_UNIT(matmul_##name) = {KEDGE_ISA::family<KEDGE_ISA::Matmul##Type>};
+
+inline PhaseBody matmul_body(Isa isa, Element weight) noexcept {
+  using Find = const MatmulUnit& (*)(Isa) noexcept;
+  constexpr Find table[] = {
+#define KEDGE_FORMAT(stem, Type) matmul_##stem##_unit,
+      KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
+#undef KEDGE_FORMAT
+  };
+  return table[static_cast<unsigned>(weight)](isa).body;
+}
 }  // namespace cpu
 
 template <>
@@ -27,7 +43,7 @@ struct Kernel<Cpu, op::Matmul> {
                   to_string(a.weight.element), to_string(op::Matmul::activation(a.weight.element)),
                   to_string(a.x.element));
     cpu::PhaseList list;
-    list.item[list.count++] = {body(cpu::matmul_unit(isa), a.weight.element), units};
+    list.item[list.count++] = {cpu::matmul_body(isa, a.weight.element), units};
     return list;
   }
 
@@ -35,26 +51,6 @@ struct Kernel<Cpu, op::Matmul> {
     if (launch.rows == 0) return 0;
     const auto& a = *static_cast<const op::Matmul::Args*>(args);
     return static_cast<std::size_t>(cpu::panel_count(a.weight.rows()));
-  }
-
- private:
-  static cpu::PhaseBody body(const cpu::MatmulUnit& unit, Element element) noexcept {
-    switch (element) {
-      case Element::f32:
-        return unit.f32;
-      case Element::f16:
-        return unit.f16;
-      case Element::bf16:
-        return unit.bf16;
-      case Element::q8_0:
-        return unit.q8_0;
-      case Element::q4_0:
-        return unit.q4_0;
-      case Element::q4_1:
-        return unit.q4_1;
-      default:
-        return unit.q6_k;  // check() lets no other through
-    }
   }
 };
 

@@ -10,36 +10,18 @@
 namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
 namespace {
 
-// A format says, for one block at `p`: the weights of group g, what a dot product starts with, and
-// how integer sums (`sums` of them, each over 32 / sums values) and scales join the accumulator.
-struct FormatQ8_0 {
-  static constexpr Element element = Element::q8_0;
+// A kernel struct (kernel/cpu/matmul/FORMAT-inl.hpp) names its format and says, for 32 values at
+// `p`: the weights of group g, what a dot product starts with, and how integer sums (`sums` of
+// them, each over 32 / sums values) and scales join the accumulator. Formats of 256 values have
+// `blocks` such parts behind a header, from which super() takes what all parts share.
+struct OneBlock {
   static constexpr int sums = 1, blocks = 1;
-  static constexpr std::size_t header = 0, bytes = 544;
-  using Weights = SignedWeights;
-  struct Scales {
-    F32x16 d;
-  };
-  KEDGE_INLINE static Scales scales(const std::byte*, const std::byte* p) {
-    return {load_f16(reinterpret_cast<const std::uint16_t*>(p + panel::q8_scales))};
-  }
-  template <int g>
-  KEDGE_INLINE static Weights group(const std::byte* p) {
-    return signed_weights(load_u8(p + g * 64));
-  }
-  template <int>
-  KEDGE_INLINE static I32x16 start(const BlockQ8Act& a) {
-    return signed_start(a);
-  }
-  KEDGE_INLINE static I32x16 dot(I32x16 s, Weights w, const std::int8_t* a) {
-    return dot_signed(s, w, a);
-  }
-  KEDGE_INLINE static F32x16 join(const I32x16 (&s)[1], const Scales& k, const BlockQ8Act& a,
-                                  F32x16 acc) {
-    return fma(to_f32(s[0]), mul(k.d, set1(a.d)), acc);
-  }
+  static constexpr std::size_t header = 0;
+  struct Super {};
+  KEDGE_INLINE static void super(const std::byte*, Super&) {}
 };
 
+// The pairs of nibbles that a part begins with: groups 0..3 are low, 4..7 high ones.
 struct Nibbles {
   using Weights = U8x64;
   template <int g>
@@ -51,38 +33,34 @@ struct Nibbles {
     return dot_unsigned(s, w, a);
   }
 };
+// The same with fifth bits behind them (core/format/fifth_bits.hpp).
+struct FiveBits : Nibbles {
+  template <int g>
+  KEDGE_INLINE static Weights group(const std::byte* p) {
+    return join_high<1, g>(Nibbles::group<g>(p), load_u8(p + 256));
+  }
+};
 
-struct FormatQ4_0 : Nibbles {
-  static constexpr Element element = Element::q4_0;
-  static constexpr int sums = 1, blocks = 1;
-  static constexpr std::size_t header = 0, bytes = 288;
+// 16 halves in a panel, one per row
+KEDGE_INLINE F32x16 halves(const std::byte* p) {
+  return load_f16(reinterpret_cast<const std::uint16_t*>(p));
+}
+
+// x = d * q: one scale
+struct Scale {
   struct Scales {
     F32x16 d;
   };
-  KEDGE_INLINE static Scales scales(const std::byte*, const std::byte* p) {
-    return {load_f16(reinterpret_cast<const std::uint16_t*>(p + panel::q4_scales))};
-  }
-  template <int>
-  KEDGE_INLINE static I32x16 start(const BlockQ8Act& a) {
-    return set1(a.neg8_sum);
-  }
   KEDGE_INLINE static F32x16 join(const I32x16 (&s)[1], const Scales& k, const BlockQ8Act& a,
                                   F32x16 acc) {
     return fma(to_f32(s[0]), mul(k.d, set1(a.d)), acc);
   }
 };
-
-struct FormatQ4_1 : Nibbles {
-  static constexpr Element element = Element::q4_1;
-  static constexpr int sums = 1, blocks = 1;
-  static constexpr std::size_t header = 0, bytes = 320;
+// x = d * q + m: the minimum meets the sum of the activations
+struct ScaleAndMinimum {
   struct Scales {
     F32x16 d, m;
   };
-  KEDGE_INLINE static Scales scales(const std::byte*, const std::byte* p) {
-    return {load_f16(reinterpret_cast<const std::uint16_t*>(p + panel::q4_scales)),
-            load_f16(reinterpret_cast<const std::uint16_t*>(p + panel::q4_minima))};
-  }
   template <int>
   KEDGE_INLINE static I32x16 start(const BlockQ8Act&) {
     return set1(std::int32_t{0});
@@ -90,39 +68,6 @@ struct FormatQ4_1 : Nibbles {
   KEDGE_INLINE static F32x16 join(const I32x16 (&s)[1], const Scales& k, const BlockQ8Act& a,
                                   F32x16 acc) {
     return fma(k.m, set1(a.d_sum), fma(to_f32(s[0]), mul(k.d, set1(a.d)), acc));
-  }
-};
-
-struct FormatQ6_K {
-  static constexpr Element element = Element::q6_k;
-  static constexpr int sums = 2, blocks = 8;
-  static constexpr std::size_t header = panel::q6_header, bytes = panel::q6_block;
-  using Weights = U8x64;
-  struct Scales {
-    F32x16 d, sub[2];
-  };
-  KEDGE_INLINE static Scales scales(const std::byte* super, const std::byte* p) {
-    const auto* sub = reinterpret_cast<const std::int8_t*>(p + panel::q6_scales);
-    return {load_f16(reinterpret_cast<const std::uint16_t*>(super)),
-            {to_f32(load_i8(sub)), to_f32(load_i8(sub + 16))}};
-  }
-  template <int g>
-  KEDGE_INLINE static Weights group(const std::byte* p) {
-    return join_high2<g % 4 * 2>(Nibbles::group<g>(p), load_u8(p + panel::q6_high + g / 4 * 64));
-  }
-  template <int i>
-  KEDGE_INLINE static I32x16 start(const BlockQ8Act& a) {
-    return set1(a.neg32_sum[i]);
-  }
-  KEDGE_INLINE static I32x16 dot(I32x16 s, Weights w, const std::int8_t* a) {
-    return dot_unsigned(s, w, a);
-  }
-  // |s| <= 16 * 32 * 127 and |sub| <= 128: products and their sum stay below 2^24, so F32 holds the
-  // integer exactly, at half the price of a 32-bit multiplication.
-  KEDGE_INLINE static F32x16 join(const I32x16 (&s)[2], const Scales& k, const BlockQ8Act& a,
-                                  F32x16 acc) {
-    const F32x16 sum = fma(to_f32(s[1]), k.sub[1], mul(to_f32(s[0]), k.sub[0]));
-    return fma(sum, mul(k.d, set1(a.d)), acc);
   }
 };
 
@@ -178,9 +123,9 @@ KEDGE_INLINE void multiply_columns(const Weights& w, const typename Format::Scal
 }
 
 template <class Format, int columns>
-KEDGE_INLINE void multiply_block(const std::byte* super, const std::byte* p, const std::byte* x,
-                                 std::int64_t stride, F32x16 (&acc)[columns]) {
-  const auto scales = Format::scales(super, p);
+KEDGE_INLINE void multiply_block(const typename Format::Super& super, int part, const std::byte* p,
+                                 const std::byte* x, std::int64_t stride, F32x16 (&acc)[columns]) {
+  const auto scales = Format::scales(super, part, p);
   constexpr int side = side_by_side(columns, Format::sums);
   if constexpr (pass_columns >= 16) {  // enough registers for all the block's weights
     typename Format::Weights w[8];
@@ -210,12 +155,13 @@ KEDGE_INLINE void multiply_strip(const Task& t, const std::byte* panel, std::int
   std::size_t at = static_cast<std::size_t>(first) * super_bytes;
   x += first * Format::blocks * static_cast<std::int64_t>(sizeof(BlockQ8Act));
   for (std::int64_t i = first; i < last; ++i) {
-    const std::byte* super = panel + at;
+    typename Format::Super super;
+    Format::super(panel + at, super);
     at += Format::header;
     for (int b = 0; b < Format::blocks; ++b) {
       const std::byte* next = prefetch_at(t, panel, at + ahead, streams);
       unrolled<lines>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
-      multiply_block<Format, columns>(super, panel + at, x, t.x_stride, acc);
+      multiply_block<Format, columns>(super, b, panel + at, x, t.x_stride, acc);
       at += Format::bytes;
       x += sizeof(BlockQ8Act);
     }
@@ -242,20 +188,19 @@ void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_
   }
 }
 
-template <class Format, int... column>
-KEDGE_INLINE void block_panels(const op::Matmul::Args& a, const Launch& launch, std::size_t begin,
-                               std::size_t end, std::integer_sequence<int, column...>) {
-  static constexpr Pass passes[] = {block_pass<Format, column + 1>...};
-  const std::int64_t width = a.weight.width();
-  const Task t = make_task(a, panel_bytes(Format::element, width), width / 32 * 64, end);
-  walk(t, passes, launch.rows, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end));
-}
+template <class Format>
+struct BlockPasses {
+  template <int columns>
+  static constexpr Pass pass = block_pass<Format, columns>;
+};
 
 template <class Format>
 void matmul_blocks(const void* args, const Launch& launch, std::size_t begin,
                    std::size_t end) noexcept {
-  block_panels<Format>(*static_cast<const op::Matmul::Args*>(args), launch, begin, end,
-                       std::make_integer_sequence<int, pass_columns>{});
+  const auto& a = *static_cast<const op::Matmul::Args*>(args);
+  const std::int64_t width = a.weight.width();
+  const Task t = make_task(a, panel_bytes(Format::element, width), width / 32 * 64, end);
+  walk<BlockPasses<Format>>(t, launch.rows, begin, end);
 }
 
 }  // namespace

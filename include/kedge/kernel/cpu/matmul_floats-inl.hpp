@@ -8,21 +8,7 @@
 namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
 namespace {
 
-struct FormatF32 {
-  static constexpr Element element = Element::f32;
-  using Stored = float;
-  KEDGE_INLINE static F32x16 weights(const float* p) { return load(p); }
-};
-struct FormatF16 {
-  static constexpr Element element = Element::f16;
-  using Stored = std::uint16_t;
-  KEDGE_INLINE static F32x16 weights(const std::uint16_t* p) { return load_f16(p); }
-};
-struct FormatBF16 {
-  static constexpr Element element = Element::bf16;
-  using Stored = std::uint16_t;
-  KEDGE_INLINE static F32x16 weights(const std::uint16_t* p) { return load_bf16(p); }
-};
+// A kernel struct (kernel/cpu/matmul/FORMAT-inl.hpp) names its format and loads 16 weights.
 
 constexpr int panels_at_once(int columns) {
   if (pass_columns == 1) return 1;
@@ -114,20 +100,19 @@ void float_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_
     for (; panel < end; ++panel) multiply_panels<Format, columns, 1>(t, panel, row, ahead);
 }
 
-template <class Format, int... column>
-KEDGE_INLINE void float_panels(const op::Matmul::Args& a, const Launch& launch, std::size_t begin,
-                               std::size_t end, std::integer_sequence<int, column...>) {
-  static constexpr Pass passes[] = {float_pass<Format, column + 1>...};
-  const std::int64_t width = a.weight.width();
-  const Task t = make_task(a, panel_bytes(Format::element, width), width * 4, end);
-  walk(t, passes, launch.rows, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end));
-}
+template <class Format>
+struct FloatPasses {
+  template <int columns>
+  static constexpr Pass pass = float_pass<Format, columns>;
+};
 
 template <class Format>
 void matmul_floats(const void* args, const Launch& launch, std::size_t begin,
                    std::size_t end) noexcept {
-  float_panels<Format>(*static_cast<const op::Matmul::Args*>(args), launch, begin, end,
-                       std::make_integer_sequence<int, pass_columns>{});
+  const auto& a = *static_cast<const op::Matmul::Args*>(args);
+  const std::int64_t width = a.weight.width();
+  const Task t = make_task(a, panel_bytes(Format::element, width), width * 4, end);
+  walk<FloatPasses<Format>>(t, launch.rows, begin, end);
 }
 
 }  // namespace

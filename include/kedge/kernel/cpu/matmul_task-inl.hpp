@@ -101,20 +101,41 @@ KEDGE_INLINE void store_outputs(const Task& t, std::int64_t panel, std::int64_t 
   }
 }
 
-// Rows are cut into groups of nearly equal size, at most pass_columns each: 17 is 9 + 8, so no row
-// count falls off a cliff. One group reads each panel once, as it streams by; with more groups a
-// tile of panels stays in L2, and a group's activations in L1 or L2 while they cross the tile.
-KEDGE_INLINE void walk(const Task& t, const Pass (&passes)[pass_columns], std::int64_t rows,
-                       std::int64_t begin, std::int64_t end) {
-  const std::int64_t groups = (rows + pass_columns - 1) / pass_columns;
+// Columns of the next pass when `left` remain. Every body costs build time, and bodies for 9..15
+// columns would be half of it, so such a rest is halved: its second pass finds the panels in L2.
+constexpr bool has_body(int columns) { return columns <= 8 || columns == 16; }
+KEDGE_INLINE int next_columns(std::int64_t left) {
+  if (pass_columns == 16 && left >= 16) return 16;
+  constexpr std::int64_t most = pass_columns < 8 ? pass_columns : 8;
+  const std::int64_t passes = (left + most - 1) / most;
+  return static_cast<int>((left + passes - 1) / passes);
+}
+
+template <class Passes, int columns>
+KEDGE_INLINE constexpr Pass pass_of() {
+  if constexpr (has_body(columns)) return Passes::template pass<columns>;
+  else return nullptr;
+}
+template <class Passes, int... i>
+KEDGE_INLINE void walk_over(const Task& t, std::int64_t rows, std::int64_t begin, std::int64_t end,
+                            std::integer_sequence<int, i...>) {
+  constexpr Pass passes[] = {pass_of<Passes, i + 1>()...};
   const auto fit = static_cast<std::int64_t>(tile_bytes / t.panel_bytes);
-  const std::int64_t tile = groups == 1 ? end - begin : fit > 1 ? fit : 1;
+  const std::int64_t tile = next_columns(rows) == rows ? end - begin : fit > 1 ? fit : 1;
   for (std::int64_t p = begin; p < end; p += tile)
-    for (std::int64_t g = 0; g < groups; ++g) {
-      const std::int64_t row = rows * g / groups, next = rows * (g + 1) / groups;
-      passes[next - row - 1](t, p, p + tile < end ? p + tile : end, row,
-                             g == 0 ? prefetch_ahead : 0);
+    for (std::int64_t row = 0; row < rows;) {
+      const int columns = next_columns(rows - row);
+      passes[columns - 1](t, p, p + tile < end ? p + tile : end, row,
+                          row == 0 ? prefetch_ahead : 0);
+      row += columns;
     }
+}
+// One pass reads each panel once, as it streams by; with more of them a tile of panels stays in L2,
+// and a pass's activations in L1 or L2 while they cross the tile. Passes::pass<columns> is a body.
+template <class Passes>
+KEDGE_INLINE void walk(const Task& t, std::int64_t rows, std::size_t begin, std::size_t end) {
+  walk_over<Passes>(t, rows, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end),
+                    std::make_integer_sequence<int, pass_columns>{});
 }
 
 }  // namespace

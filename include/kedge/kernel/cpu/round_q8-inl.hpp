@@ -31,10 +31,11 @@ KEDGE_INLINE void round_block(F32x16 lo, F32x16 hi, BlockQ8Act& block) {
   block.d = nothing ? 0.0f : largest / 127.0f;
   block.d_sum = block.d * static_cast<float>(sum_lo + sum_hi);
   block.neg8_sum = -8 * (sum_lo + sum_hi);
+  block.neg16_sum = -16 * (sum_lo + sum_hi);
   block.neg128_sum = -128 * (sum_lo + sum_hi);
   block.neg32_sum[0] = -32 * sum_lo;
   block.neg32_sum[1] = -32 * sum_hi;
-  block.unused[0] = block.unused[1] = 0;
+  block.unused = 0;
 }
 
 }  // namespace

@@ -35,10 +35,10 @@ void lookup_rows(const void* args, const Launch&, std::size_t begin, std::size_t
 }  // namespace KEDGE_ISA
 
 extern const RowLookupUnit KEDGE_UNIT(row_lookup);
-const RowLookupUnit KEDGE_UNIT(row_lookup) = {
-    KEDGE_ISA::lookup_rows<Element::f32>,  KEDGE_ISA::lookup_rows<Element::f16>,
-    KEDGE_ISA::lookup_rows<Element::bf16>, KEDGE_ISA::lookup_rows<Element::q8_0>,
-    KEDGE_ISA::lookup_rows<Element::q4_0>, KEDGE_ISA::lookup_rows<Element::q4_1>,
-    KEDGE_ISA::lookup_rows<Element::q6_k>};
+const RowLookupUnit KEDGE_UNIT(row_lookup) = {{
+#define KEDGE_FORMAT(stem, Type) KEDGE_ISA::lookup_rows<Element::stem>,
+    KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
+#undef KEDGE_FORMAT
+}};
 
 }  // namespace kedge::inline KEDGE_ABI::cpu

@@ -36,6 +36,7 @@ inline void round_block(const float* x, BlockQ8Act& block) noexcept {
   }
   block.d_sum = block.d * static_cast<float>(sum[0] + sum[1]);
   block.neg8_sum = -8 * (sum[0] + sum[1]);
+  block.neg16_sum = -16 * (sum[0] + sum[1]);
   block.neg128_sum = -128 * (sum[0] + sum[1]);
   block.neg32_sum[0] = -32 * sum[0];
   block.neg32_sum[1] = -32 * sum[1];

@@ -154,16 +154,22 @@ KEDGE_INLINE U8x64 low_nibbles(U8x64 a) {
 KEDGE_INLINE U8x64 high_nibbles(U8x64 a) {
   return low_nibbles({_mm256_srli_epi16(a.lo, 4), _mm256_srli_epi16(a.hi, 4)});
 }
-template <int shift>
-KEDGE_INLINE __m256i join_high2_8(__m256i low, __m256i high) {
-  __m256i at = high;  // the two bits at 4 and 5; what else a shift brings is masked off
+template <int bits, int shift>
+KEDGE_INLINE __m256i join_high8(__m256i low, __m256i high) {
+  __m256i at = high;  // the bits from 4 on; what else a shift brings is masked off
   if constexpr (shift < 4) at = _mm256_slli_epi16(high, 4 - shift);
   if constexpr (shift > 4) at = _mm256_srli_epi16(high, shift - 4);
-  return _mm256_or_si256(low, _mm256_and_si256(at, _mm256_set1_epi8(0x30)));
+  return _mm256_or_si256(low, _mm256_and_si256(at, _mm256_set1_epi8(((1 << bits) - 1) << 4)));
 }
-template <int shift>
-KEDGE_INLINE U8x64 join_high2(U8x64 low, U8x64 high) {
-  return {join_high2_8<shift>(low.lo, high.lo), join_high2_8<shift>(low.hi, high.hi)};
+template <int bits, int shift>
+KEDGE_INLINE U8x64 join_high(U8x64 low, U8x64 high) {
+  return {join_high8<bits, shift>(low.lo, high.lo), join_high8<bits, shift>(low.hi, high.hi)};
+}
+template <int j>
+KEDGE_INLINE I32x16 byte_of(U8x64 a) {
+  const __m256i m = _mm256_set1_epi32(255);
+  return {_mm256_and_si256(_mm256_srli_epi32(a.lo, 8 * j), m),
+          _mm256_and_si256(_mm256_srli_epi32(a.hi, 8 * j), m)};
 }
 KEDGE_INLINE __m256i broadcast4(const std::int8_t* a) {
   std::int32_t word;

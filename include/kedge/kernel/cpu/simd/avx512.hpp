@@ -92,12 +92,17 @@ KEDGE_INLINE float reduce_max(F32x16 a) {
 KEDGE_INLINE U8x64 load_u8(const void* p) { return {_mm512_loadu_si512(p)}; }
 KEDGE_INLINE U8x64 low_nibbles(U8x64 a) { return {_mm512_and_si512(a.v, _mm512_set1_epi8(15))}; }
 KEDGE_INLINE U8x64 high_nibbles(U8x64 a) { return low_nibbles({_mm512_srli_epi16(a.v, 4)}); }
-template <int shift>
-KEDGE_INLINE U8x64 join_high2(U8x64 low, U8x64 high) {
-  __m512i at = high.v;  // the two bits at 4 and 5; what else a shift brings is masked off
+template <int bits, int shift>
+KEDGE_INLINE U8x64 join_high(U8x64 low, U8x64 high) {
+  __m512i at = high.v;  // the bits from 4 on; what else a shift brings is masked off
   if constexpr (shift < 4) at = _mm512_slli_epi16(high.v, 4 - shift);
   if constexpr (shift > 4) at = _mm512_srli_epi16(high.v, shift - 4);
-  return {_mm512_ternarylogic_epi64(low.v, at, _mm512_set1_epi8(0x30), 0xF8)};  // low | at & 0x30
+  const __m512i mask = _mm512_set1_epi8(((1 << bits) - 1) << 4);
+  return {_mm512_ternarylogic_epi64(low.v, at, mask, 0xF8)};  // low | (at & mask)
+}
+template <int j>
+KEDGE_INLINE I32x16 byte_of(U8x64 a) {
+  return {_mm512_and_si512(_mm512_srli_epi32(a.v, 8 * j), _mm512_set1_epi32(255))};
 }
 // In assembly because GCC 12 does not fold a broadcast into vpdpbusd: a load of its own for each
 // product costs a third of the speed where the front end is the limit.

@@ -161,29 +161,40 @@ KEDGE_INLINE float reduce_max(F32x16 a) {
   return a.v[0];
 }
 
+// Called, not inlined: products are unrolled by hand, and loops over bytes in each step of them
+// would take half a minute to build.
+#define KEDGE_OUTLINE [[maybe_unused]] __attribute__((noinline))
+
 // Weights in bytes: lane i of the product owns bytes 4i..4i+3.
-KEDGE_INLINE U8x64 load_u8(const void* p) {
+KEDGE_OUTLINE U8x64 load_u8(const void* p) {
   U8x64 r;
   __builtin_memcpy(r.v, p, 64);
   return r;
 }
-KEDGE_INLINE U8x64 low_nibbles(U8x64 a) {
+KEDGE_OUTLINE U8x64 low_nibbles(U8x64 a) {
   for (auto& x : a.v) x = x & 15;
   return a;
 }
-KEDGE_INLINE U8x64 high_nibbles(U8x64 a) {
+KEDGE_OUTLINE U8x64 high_nibbles(U8x64 a) {
   for (auto& x : a.v) x = x >> 4;
   return a;
 }
-// low | ((high >> shift) & 3) << 4: joins q6_k's four low and two high bits
-template <int shift>
-KEDGE_INLINE U8x64 join_high2(U8x64 low, U8x64 high) {
+// low | bits [shift, shift + bits) of high, brought to bit 4: joins nibbles with what is above them
+template <int bits, int shift>
+KEDGE_OUTLINE U8x64 join_high(U8x64 low, U8x64 high) {
   for (int i = 0; i < 64; ++i)
-    low.v[i] = static_cast<std::uint8_t>(low.v[i] | (high.v[i] >> shift & 3) << 4);
+    low.v[i] = static_cast<std::uint8_t>(low.v[i] | (high.v[i] >> shift & ((1 << bits) - 1)) << 4);
   return low;
 }
+// byte 4 i + j in lane i
+template <int j>
+KEDGE_OUTLINE I32x16 byte_of(U8x64 a) {
+  I32x16 r;
+  KEDGE_LANES(r.v[i] = a.v[4 * i + j]);
+  return r;
+}
 // acc[i] += sum over 4 bytes of weight (unsigned) times the four activations at `a`
-KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
+KEDGE_OUTLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
   KEDGE_LANES(acc.v[i] += w.v[4 * i] * a[0] + w.v[4 * i + 1] * a[1] + w.v[4 * i + 2] * a[2] +
                           w.v[4 * i + 3] * a[3]);
   return acc;
@@ -193,7 +204,7 @@ KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
 using SignedWeights = U8x64;
 KEDGE_INLINE SignedWeights signed_weights(U8x64 w) { return w; }
 KEDGE_INLINE I32x16 signed_start(const BlockQ8Act&) { return set1(std::int32_t{0}); }
-KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a) {
+KEDGE_OUTLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a) {
   const auto s = [&](int j) { return static_cast<int>(static_cast<std::int8_t>(w.v[j])); };
   KEDGE_LANES(acc.v[i] +=
               s(4 * i) * a[0] + s(4 * i + 1) * a[1] + s(4 * i + 2) * a[2] + s(4 * i + 3) * a[3]);
@@ -203,3 +214,4 @@ KEDGE_INLINE void prefetch(const void*) {}
 
 constexpr int max_columns = 4;  // columns per pass that keep accumulators close by
 #undef KEDGE_LANES
+#undef KEDGE_OUTLINE
