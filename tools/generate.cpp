@@ -20,11 +20,12 @@ namespace kedge::tools {
 namespace {
 
 struct Options {
-  std::string model, prompt, prompt_file, tokens, draft = "none", json, memory_budget;
+  std::string model, prompt, prompt_file, tokens, draft = "none", json;
   bool chat = false, ignore_end = false;
   std::int64_t max_tokens = 128, context = 0;
   double temperature = 0;
   MachineOptions machine;
+  LoadOptions load;
 };
 
 std::atomic<bool> interrupted{false};
@@ -65,9 +66,7 @@ int generate(const Options& o) {
   const DraftChoice draft = parse_draft(o.draft);
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const std::uint64_t budget =
-      o.memory_budget.empty() ? 0 : parse_bytes(o.memory_budget, "--memory-budget");
-  const ModelFile file = load_model(o.model, executor.get(), budget);
+  const ModelFile file = load_model(o.model, executor.get(), o.load);
   const std::vector<std::int32_t> prompt = prompt_tokens(o, file);
 
   Session::Options options;
@@ -75,7 +74,7 @@ int generate(const Options& o) {
   options.executor = executor.get();
   options.context = o.context;
   options.cache = o.machine.cache_element();
-  options.memory_budget = session_budget(budget, *file.model);
+  options.memory_budget = o.load.session_budget(*file.model);
   options.max_draft = draft.max_draft();
   Session session = must(Session::create(file.model, options));
   session.set_drafter(draft.make(session.context() + 1));
@@ -144,13 +143,12 @@ void add_generate(CLI::App& root, Commands& commands) {
         "For sampling, which this build does not have: refused");
   app->add_option("--context", o->context, "Positions; 0: the model's, at most 8192")
       ->check(CLI::NonNegativeNumber);
-  app->add_option("--memory-budget", o->memory_budget,
-                  "Most bytes for weights, cache and activations: 500000, 300K, 20M, 1.5G");
   app->add_flag("--ignore-end", o->ignore_end, "Go on after the model's end token");
   o->machine.add_backend(*app);
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);
+  o->load.add(*app);
   app->add_option("--json", o->json, "Write text, tokens and statistics to this file; - is stdout");
   commands.push_back({app, [o] {
                         if (o->chat && !o->tokens.empty())

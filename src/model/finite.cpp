@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstddef>
 #include <cstring>
+#include <type_traits>
 
 #include "kedge/core/block.hpp"
 
@@ -31,39 +32,40 @@ std::int64_t scan(const std::byte* row, std::int64_t width) noexcept {
 
 constexpr std::uint16_t f16_exponent = 0x7C00;
 
-// F16 scales at byte `first` (and, when not the same, `second`) of every block.
-std::int64_t scan_scales(Element element, const std::byte* row, std::int64_t width,
-                         std::size_t first, std::size_t second) noexcept {
-  const ElementTraits t = traits(element);
-  for (std::int64_t block = 0; block < width / t.block; ++block, row += t.bytes)
-    for (const std::size_t at : {first, second}) {
-      std::uint16_t bits;
-      std::memcpy(&bits, row + at, sizeof bits);
-      if ((bits & f16_exponent) == f16_exponent) return block * t.block;
-    }
+bool is_bad(std::uint16_t half) noexcept { return (half & f16_exponent) == f16_exponent; }
+
+// Whether one of the F16 scales of a block is none: every block format calls them d, m and dmin.
+template <class Block>
+bool has_bad_scale(const Block& block) noexcept {
+  bool bad = is_bad(block.d);
+  if constexpr (requires { block.m; }) bad = bad || is_bad(block.m);
+  if constexpr (requires { block.dmin; }) bad = bad || is_bad(block.dmin);
+  return bad;
+}
+
+template <class Format>
+std::int64_t scan_blocks(const std::byte* row, std::int64_t width) noexcept {
+  typename Format::Block block;
+  for (std::int64_t i = 0; i < width; i += Format::values, row += sizeof block) {
+    std::memcpy(&block, row, sizeof block);
+    if (has_bad_scale(block)) return i;
+  }
   return -1;
 }
 
 }  // namespace
 
 std::int64_t find_not_finite(Element element, const std::byte* row, std::int64_t width) noexcept {
-  switch (element) {
-    case Element::f32:
-      return scan<std::uint32_t, 0x7F800000u>(row, width);
-    case Element::f16:
-      return scan<std::uint16_t, f16_exponent>(row, width);
-    case Element::bf16:
-      return scan<std::uint16_t, 0x7F80>(row, width);
-    case Element::q8_0:
-    case Element::q4_0:
-      return scan_scales(element, row, width, 0, 0);
-    case Element::q4_1:
-      return scan_scales(element, row, width, 0, offsetof(BlockQ4_1, m));
-    case Element::q6_k:
-      return scan_scales(element, row, width, offsetof(BlockQ6_K, d), offsetof(BlockQ6_K, d));
-    default:
-      return -1;
-  }
+  std::int64_t found = -1;
+  visit_format(element, [&]<class Format>() {
+    if constexpr (Format::values > 1) found = scan_blocks<Format>(row, width);
+    else if constexpr (std::is_same_v<Format, format::F32>)
+      found = scan<std::uint32_t, 0x7F800000u>(row, width);
+    else if constexpr (std::is_same_v<Format, format::F16>)
+      found = scan<std::uint16_t, f16_exponent>(row, width);
+    else found = scan<std::uint16_t, 0x7F80>(row, width);
+  });
+  return found;
 }
 
 }  // namespace kedge::inline KEDGE_ABI

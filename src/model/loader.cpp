@@ -4,6 +4,7 @@
 #include <cstring>
 
 #include "io/shown.hpp"
+#include "kedge/core/quantize.hpp"
 #include "kedge/kernel/cpu/panel.hpp"
 #include "model/packer.hpp"
 
@@ -51,7 +52,13 @@ void ModelLoader::place(const FileTensor* source, Tensor& target, std::size_t by
 Status ModelLoader::matrix(const std::string& name, std::int64_t rows, std::int64_t width,
                            Tensor& target) {
   KEDGE_TRY(const FileTensor* t, find(name, 2, rows, width));
-  target = tensor(nullptr, t->element, rows, width);
+  const bool converted = options_.quantize.has_value() && !is_quantized(t->element);
+  const Element element = converted ? *options_.quantize : t->element;
+  const std::uint32_t block = traits(element).block;
+  if (width % block != 0)
+    return fail(Code::unsupported, name.c_str(), "%s needs a width divisible by %u, found %lld",
+                to_string(element), block, static_cast<long long>(width));
+  target = tensor(nullptr, element, rows, width);
   target.layout = Layout::panel16;
   place(t, target, cpu::packed_bytes(target.element, rows, width));
   return {};
@@ -112,6 +119,9 @@ Status ModelLoader::check_all_used(const ModelConfig& config) const {
 }
 
 Result<std::shared_ptr<Model>> ModelLoader::describe(ModelConfig config, const PartNames& names) {
+  if (options_.quantize && !can_quantize(*options_.quantize))
+    return fail(Code::unsupported, place_, "quantize: there is no quantizer for %s",
+                to_string(*options_.quantize));
   auto model = std::make_shared<Model>();
   used_.assign(files_.tensors().size(), false);
   ModelWeights& w = model->weights_;
@@ -131,7 +141,10 @@ Result<std::shared_ptr<Model>> ModelLoader::describe(ModelConfig config, const P
   return model;
 }
 
-std::size_t ModelLoader::loading_bytes() const noexcept { return Packer::buffer_bytes(items_); }
+std::size_t ModelLoader::loading_bytes() const noexcept {
+  const Packer::Buffers buffers = Packer::buffers(items_, options_);
+  return buffers.slice + buffers.scratch;
+}
 
 Status ModelLoader::load(Model& model) {
   const std::uint64_t needed = std::uint64_t{bytes_} + loading_bytes();

@@ -1,42 +1,38 @@
 #include "model/packer.hpp"
 
 #include <algorithm>
-#include <atomic>
 
 #include "kedge/core/block.hpp"
-#include "kedge/core/os/fp_env.hpp"
 #include "kedge/kernel/cpu/panel.hpp"
 #include "model/finite.hpp"
+#include "model/slice.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 namespace {
 
-// Stored bytes of a slice: enough to keep many workers busy for longer than it takes to call them,
-// and packed within 20 ms by one.
-constexpr std::size_t slice_bytes = std::size_t{4} << 20;
+// Stored bytes of a slice for each worker: packed within 10 ms, and much longer than it takes to
+// call the workers.
+constexpr std::size_t slice_bytes = std::size_t{512} << 10;
+// The same where weights are quantized, which takes some fifty times as long.
+constexpr std::size_t quantized_slice_bytes = std::size_t{32} << 10;
+constexpr std::size_t most_slice_bytes = std::size_t{8} << 20;
 // Between two looks at the cancel flag while reading: 10 ms from a disk of 100 MB/s.
 constexpr std::size_t read_bytes = std::size_t{1} << 20;
 
-std::size_t bytes_of_panel(const FileTensor& t) noexcept {
+std::size_t worker_count(const Model::Options& options) noexcept {
+  return options.executor == nullptr ? 1 : options.executor->workers();
+}
+bool quantizes(const LoadItem& item) noexcept {
+  return item.source->rank == 2 && item.source->element != item.target->element;
+}
+std::size_t panel_bytes(const FileTensor& t) noexcept {
   return static_cast<std::size_t>(cpu::panel_rows) * row_bytes(t.element, t.extent[1]);
 }
-std::int64_t slice_panels(const FileTensor& t) noexcept {
-  return std::max<std::int64_t>(1, static_cast<std::int64_t>(slice_bytes / bytes_of_panel(t)));
-}
-// Stored bytes that are in the buffer at once.
-std::size_t buffered(const LoadItem& item) noexcept {
-  const FileTensor& t = *item.source;
-  if (t.rank == 1) return static_cast<std::size_t>(t.bytes);
-  const auto slice = static_cast<std::size_t>(slice_panels(t)) * bytes_of_panel(t);
-  return std::min(slice, static_cast<std::size_t>(t.bytes));
-}
-
-// Keeps the lowest: what is reported does not depend on which worker was first.
-void keep_lowest(std::atomic<std::int64_t>& lowest, std::int64_t value) noexcept {
-  std::int64_t found = lowest.load(std::memory_order_relaxed);
-  while (value < found && !lowest.compare_exchange_weak(found, value)) {
-  }
+// At least a panel for each worker.
+std::size_t slice_panels(const LoadItem& item, std::size_t workers) noexcept {
+  const std::size_t bytes = workers * (quantizes(item) ? quantized_slice_bytes : slice_bytes);
+  return std::max(std::min(bytes, most_slice_bytes) / panel_bytes(*item.source), workers);
 }
 
 Unexpected not_finite(const FileTensor& t, std::int64_t index, const char* place) noexcept {
@@ -48,51 +44,39 @@ Unexpected not_finite(const FileTensor& t, std::int64_t index, const char* place
               static_cast<long long>(index % width), place);
 }
 
-// What the tasks of a slice share.
-struct Slice {
-  const std::byte* rows;  // as stored
-  std::byte* packed;      // of the whole matrix
-  std::int64_t first_row, rows_left, first_panel, panels, panels_per_task;
-  const FileTensor* source;
-  bool check;
-  std::atomic<std::int64_t> bad;
-};
-
-void pack_task(void* context, std::size_t task) noexcept {
-  auto& s = *static_cast<Slice*>(context);
-  const FileTensor& t = *s.source;
-  const std::int64_t width = t.extent[1];
-  const std::int64_t first = static_cast<std::int64_t>(task) * s.panels_per_task;
-  const std::int64_t count = std::min(s.panels_per_task, s.panels - first);
-  const Tensor view = tensor(s.rows, t.element, s.rows_left, width);
-  if (s.check) {
-    const std::int64_t last = std::min(s.rows_left, (first + count) * cpu::panel_rows);
-    for (std::int64_t r = first * cpu::panel_rows; r < last; ++r) {
-      const std::int64_t at = find_not_finite(t.element, view.row<std::byte>(r), width);
-      if (at >= 0) return keep_lowest(s.bad, (s.first_row + r) * width + at);
-    }
-  }
-  const std::size_t stride = cpu::panel_bytes(t.element, width);
-  cpu::pack(view, s.packed + static_cast<std::size_t>(s.first_panel) * stride, first, count);
-}
-
 }  // namespace
 
-std::size_t Packer::buffer_bytes(std::span<const LoadItem> items) noexcept {
-  std::size_t bytes = 0;
-  for (const LoadItem& item : items) bytes = std::max(bytes, buffered(item));
-  return bytes;
+Packer::Buffers Packer::buffers(std::span<const LoadItem> items,
+                                const Model::Options& options) noexcept {
+  const std::size_t workers = worker_count(options);
+  Buffers b;
+  for (const LoadItem& item : items) {
+    const FileTensor& t = *item.source;
+    std::size_t stored = static_cast<std::size_t>(t.bytes);
+    if (t.rank == 2) stored = std::min(stored, slice_panels(item, workers) * panel_bytes(t));
+    b.slice = std::max(b.slice, stored);
+    if (quantizes(item))
+      b.scratch = std::max(
+          b.scratch, workers * Slice::scratch_bytes(item.target->element, item.target->width()));
+  }
+  return b;
 }
 
 Status Packer::reserve(std::span<const LoadItem> items) noexcept {
   for (const LoadItem& item : items) total_ += item.source->bytes;
-  KEDGE_TRY(buffer_, Buffer::create(buffer_bytes(items), "reading weights", options_.allocator));
+  const Buffers b = buffers(items, options_);
+  KEDGE_TRY(slice_, Buffer::create(b.slice, "reading weights", options_.allocator));
+  KEDGE_TRY(scratch_, Buffer::create(b.scratch, "quantizing weights", options_.allocator));
   return {};
+}
+
+Unexpected Packer::stopped_at(const FileTensor& source) const noexcept {
+  return fail(Code::cancelled, place_, "loading was stopped at %s", source.name.c_str());
 }
 
 Status Packer::stopped(const FileTensor& source) const noexcept {
   if (options_.cancel == nullptr || !options_.cancel->load(std::memory_order_relaxed)) return {};
-  return fail(Code::cancelled, place_, "loading was stopped at %s", source.name.c_str());
+  return stopped_at(source);
 }
 
 Status Packer::advance(std::uint64_t bytes, const FileTensor& source) noexcept {
@@ -101,7 +85,7 @@ Status Packer::advance(std::uint64_t bytes, const FileTensor& source) noexcept {
   if (progress.report != nullptr &&
       !progress.report(progress.context, "packing weights",
                        static_cast<double>(done_) / static_cast<double>(total_)))
-    return fail(Code::cancelled, place_, "loading was stopped at %s", source.name.c_str());
+    return stopped_at(source);
   return {};
 }
 
@@ -109,16 +93,17 @@ Result<const std::byte*> Packer::read(const FileTensor& source, std::uint64_t fi
                                       std::size_t size) noexcept {
   KEDGE_CHECK(stopped(source));
   const io::Source& file = *source.source;
-  const std::byte* mapped = file.mapped();
-  if (mapped != nullptr &&
-      reinterpret_cast<std::uintptr_t>(mapped + source.offset + first) % 8 == 0)
-    return mapped + source.offset + first;
-  for (std::size_t at = 0; at < size; at += read_bytes) {
-    if (at != 0) KEDGE_CHECK(stopped(source));
-    KEDGE_CHECK(file.read(source.offset + first + at,
-                          {buffer_.data() + at, std::min(read_bytes, size - at)}));
+  const std::byte* at = file.mapped();
+  if (at != nullptr) {
+    at += source.offset + first;
+    if (reinterpret_cast<std::uintptr_t>(at) % 8 == 0) return at;
   }
-  return static_cast<const std::byte*>(buffer_.data());
+  for (std::size_t done = 0; done < size; done += read_bytes) {
+    if (done != 0) KEDGE_CHECK(stopped(source));
+    KEDGE_CHECK(file.read(source.offset + first + done,
+                          {slice_.data() + done, std::min(read_bytes, size - done)}));
+  }
+  return static_cast<const std::byte*>(slice_.data());
 }
 
 Status Packer::read_vector(const FileTensor& source, const Tensor& target) noexcept {
@@ -137,7 +122,8 @@ Status Packer::pack(const LoadItem& item) noexcept {
     KEDGE_CHECK(read_vector(t, *item.target));
     return advance(t.bytes, t);
   }
-  const std::int64_t panels = cpu::panel_count(t.extent[0]), step = slice_panels(t);
+  const std::int64_t panels = cpu::panel_count(t.extent[0]);
+  const auto step = static_cast<std::int64_t>(slice_panels(item, worker_count(options_)));
   const std::size_t row = row_bytes(t.element, t.extent[1]);
   for (std::int64_t first = 0; first < panels; first += step) {
     const std::int64_t first_row = first * cpu::panel_rows;
@@ -145,33 +131,36 @@ Status Packer::pack(const LoadItem& item) noexcept {
     const std::int64_t rows = std::min(count * cpu::panel_rows, t.extent[0] - first_row);
     const std::size_t size = static_cast<std::size_t>(rows) * row;
     KEDGE_TRY(const std::byte* bytes, read(t, static_cast<std::uint64_t>(first_row) * row, size));
-    KEDGE_CHECK(pack_panels(item, bytes, first, count));
+    KEDGE_CHECK(pack_slice(item, bytes, first, count));
     KEDGE_CHECK(advance(size, t));
   }
   return {};
 }
 
-Status Packer::pack_panels(const LoadItem& item, const std::byte* rows, std::int64_t first,
-                           std::int64_t panels) noexcept {
+Status Packer::pack_slice(const LoadItem& item, const std::byte* rows, std::int64_t first,
+                          std::int64_t panels) noexcept {
   SerialExecutor serial;
   Executor& executor = options_.executor == nullptr ? serial : *options_.executor;
+  const auto workers = static_cast<std::int64_t>(worker_count(options_));
   const FileTensor& t = *item.source;
-  const auto workers = static_cast<std::int64_t>(executor.workers());
-  const std::int64_t first_row = first * cpu::panel_rows;
-  Slice slice{rows,
+  const std::int64_t first_row = first * cpu::panel_rows, width = t.extent[1];
+  const std::int64_t count = std::min(panels * cpu::panel_rows, t.extent[0] - first_row);
+  Slice slice{tensor(rows, t.element, count, width),
+              item.target->element,
               item.target->data,
-              first_row,
-              std::min(panels * cpu::panel_rows, t.extent[0] - first_row),
               first,
               panels,
               (panels + workers - 1) / workers,
-              &t,
+              scratch_.data(),
               options_.check_weights,
-              INT64_MAX};
-  const auto tasks = (panels + slice.panels_per_task - 1) / slice.panels_per_task;
-  KEDGE_CHECK(executor.tasks(static_cast<std::size_t>(tasks), pack_task, &slice));
-  const std::int64_t bad = slice.bad.load();
-  return bad == INT64_MAX ? Status() : not_finite(t, bad, place_);
+              options_.cancel};
+  KEDGE_CHECK(executor.tasks(slice.tasks(), Slice::run, &slice));
+  if (slice.stopped.load()) return stopped_at(t);
+  const std::int64_t bad = slice.not_finite.load(), large = slice.too_large.load();
+  if (bad != INT64_MAX) return not_finite(t, first_row * width + bad, place_);
+  if (large == INT64_MAX) return {};
+  return fail(Code::numeric, t.name.c_str(), "row %lld has a value that %s cannot hold, in %s",
+              static_cast<long long>(first_row + large), to_string(slice.target), place_);
 }
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -1,8 +1,6 @@
 #include "common/model_file.hpp"
 
-#include <algorithm>
 #include <charconv>
-#include <cmath>
 
 #include "common/failure.hpp"
 #include "common/output.hpp"
@@ -58,19 +56,31 @@ std::uint64_t parse_bytes(const std::string& text, const std::string& option) {
   return static_cast<std::uint64_t>(bytes);
 }
 
-std::uint64_t session_budget(std::uint64_t budget, const Model& model) {
-  if (budget == 0) return 0;
-  const std::uint64_t weights = model.weight_bytes();
-  return budget > weights ? budget - weights : 1;
+void LoadOptions::add(CLI::App& app) {
+  app.add_option("--memory-budget", memory_budget,
+                 "Most bytes for weights, cache and activations: 500000, 300K, 20M, 1.5G");
+  app.add_option("--quantize", quantize, "Weights of F32, F16 or BF16 become q8_0, q4_0 or q4_k")
+      ->check(CLI::IsMember({"q8_0", "q4_0", "q4_k"}));
 }
 
-ModelFile load_model(const std::string& path, Executor* executor, std::uint64_t memory_budget) {
+std::uint64_t LoadOptions::budget() const {
+  return memory_budget.empty() ? 0 : parse_bytes(memory_budget, "--memory-budget");
+}
+
+std::uint64_t LoadOptions::session_budget(const Model& model) const {
+  const std::uint64_t all = budget(), weights = model.weight_bytes();
+  return all == 0 ? 0 : all > weights ? all - weights : 1;
+}
+
+ModelFile load_model(const std::string& path, Executor* executor, const LoadOptions& load) {
   ModelFile file;
   const ModelFiles files = must(ModelFiles::open(path.c_str()));
   Progress progress("loading");
   Model::Options options;
   options.executor = executor;
-  options.memory_budget = memory_budget;
+  options.memory_budget = load.budget();
+  for (const Element element : {Element::q8_0, Element::q4_0, Element::q4_k})
+    if (load.quantize == to_string(element)) options.quantize = element;
   options.progress.context = &progress;
   options.progress.report = [](void* context, const char* what, double done) noexcept {
     static_cast<Progress*>(context)->show(done, what);

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kedge/backend/cpu.hpp"
@@ -41,6 +42,9 @@ class KEDGE_API Model {
  public:
   struct Options {
     Executor* executor = nullptr;  // packs with its workers; null: the calling thread
+    // Matrices of F32, F16 or BF16 become this format (kedge/core/quantize.hpp), the others stay as
+    // they are. None: all stay.
+    std::optional<Element> quantize;
     // A NaN or infinity among the weights, or in the scale of a block, is an error that names the
     // tensor and the value (Code::numeric).
     bool check_weights = true;
