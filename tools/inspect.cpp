@@ -119,6 +119,16 @@ void describe(const ModelFiles& files, nlohmann::json& json, std::FILE* out) {
                     config->architecture, config->layers, config->width, config->heads,
                     config->kv_heads, config->head_dim, config->vocabulary, config->context),
         true);
+    std::string caches;
+    for (const Element e : {Element::f32, Element::f16, Element::bf16, Element::q8_0}) {
+      if (!op::expect_cache_element("", e, config->head_dim)) continue;
+      const KvPageLayout layout{e, config->kv_heads, config->head_dim, config->layers};
+      const std::size_t bytes = layout.bytes_per_position();
+      caches += fmt::format("{}{} {}", caches.empty() ? "" : ", ",
+                            bytes_text(static_cast<double>(bytes)), to_string(e));
+      json["kv_bytes_per_position"][to_string(e)] = bytes;
+    }
+    table.row({"keys and values", caches + " per position"});
   } else {
     say("architecture", config.error().reason, false);
   }

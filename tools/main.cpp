@@ -37,6 +37,7 @@ int run(int argc, char** argv) {
   add_logits(app, commands);
   add_op(app, commands);
   add_inspect(app, commands);
+  add_quantize(app, commands);
   add_check(app, commands);
   add_bench(app, commands);
   try {

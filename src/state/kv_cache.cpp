@@ -5,9 +5,7 @@ namespace kedge::inline KEDGE_ABI {
 Result<KvCache> KvCache::create(std::int64_t layers, std::int64_t kv_heads, std::int64_t head_dim,
                                 const Options& options) noexcept {
   constexpr const char* place = "key/value cache";
-  if (options.element != Element::f16 && options.element != Element::f32)
-    return fail(Code::unsupported, place, "element: expected f16 or f32, found %s",
-                to_string(options.element));
+  KEDGE_CHECK(op::expect_cache_element(place, options.element, head_dim));
   if (options.positions < 1 || options.positions > (std::int64_t{1} << 28) ||
       options.sequences < 1 || options.sequences > 4096)
     return fail(Code::invalid_argument, place,

@@ -21,7 +21,12 @@ inline std::vector<Case<op::Attention>> cases<op::Attention>() {
                         Shape{9, 3, 64, 500, Element::f16, Element::f32},
                         Shape{8, 2, 64, 130, Element::f16, Element::q8_act},
                         Shape{4, 1, 128, 1030, Element::f32, Element::f32},
-                        Shape{2, 1, 20, 63, Element::f16, Element::f32}})
+                        Shape{2, 1, 20, 63, Element::f16, Element::f32},
+                        Shape{6, 2, 64, 200, Element::bf16, Element::f32},
+                        Shape{4, 2, 20, 60, Element::bf16, Element::f32},
+                        Shape{9, 3, 64, 500, Element::q8_0, Element::f32},
+                        Shape{4, 1, 128, 70, Element::q8_0, Element::q8_act},
+                        Shape{2, 2, 32, 600, Element::q8_0, Element::f32}})
     list.push_back({std::to_string(s.heads) + "/" + std::to_string(s.kv_heads) + " heads of " +
                         std::to_string(s.head_dim) + " from " + std::to_string(s.context) + ", " +
                         to_string(s.cache) + " to " + to_string(s.out),

@@ -8,8 +8,9 @@ namespace kedge::cases {
 template <>
 inline std::vector<Case<op::KvStore>> cases<op::KvStore>() {
   std::vector<Case<op::KvStore>> list;
-  for (const Element element : {Element::f16, Element::f32})
-    for (const int head_dim : {8, 20, 64, 128})
+  for (const Element element : {Element::f16, Element::f32, Element::bf16, Element::q8_0})
+    for (const int head_dim : {8, 20, 64, 128}) {
+      if (element == Element::q8_0 && head_dim % 32 != 0) continue;
       list.push_back(
           {"3 heads of " + std::to_string(head_dim) + " to " + to_string(element),
            [=](Workspace& w, std::int64_t rows) {
@@ -37,6 +38,7 @@ inline std::vector<Case<op::KvStore>> cases<op::KvStore>() {
            },
            0,
            {33, 150}});
+    }
   return list;
 }
 

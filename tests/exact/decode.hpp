@@ -51,34 +51,30 @@ inline Decoded must_decode(Session& session, std::span<const std::int32_t> promp
   return d ? *std::move(d) : Decoded();
 }
 
-// Which elements of the pool belong to committed positions of the session's text.
-inline std::vector<char> committed_elements(Session& session) {
+// Which bytes of the pool belong to committed positions of the session's text.
+inline std::vector<char> committed_bytes(Session& session) {
   const KvPageLayout& layout = session.cache().layout();
-  const std::size_t element = row_bytes(layout.element, 1);
-  std::vector<char> kept(session.cache().bytes() / element, 0);
+  std::vector<char> kept(session.cache().bytes(), 0);
   const auto* pages =
       session.cache().page_table().row<const std::int32_t>(session.sequence().index());
   for (std::int64_t p = 0; p < session.length(); ++p)
     for (std::int64_t layer = 0; layer < layout.layers; ++layer)
       for (std::int64_t head = 0; head < layout.kv_heads; ++head) {
-        const std::size_t base = layout.offset(pages[p / page_positions], layer, head) / element;
-        const std::int64_t slot = p % page_positions;
-        for (std::int64_t d = 0; d < layout.head_dim; ++d)
-          kept[base + static_cast<std::size_t>(layout.key_index(slot, d))] = 1;
-        for (std::int64_t d = 0; d < layout.value_width(); ++d)
-          kept[base + static_cast<std::size_t>(layout.value_index(slot, d))] = 1;
+        const std::size_t base = layout.offset(pages[p / page_positions], layer, head);
+        for_slot_bytes(layout, p % page_positions, [&](std::size_t offset, std::size_t bytes) {
+          std::memset(kept.data() + base + offset, 1, bytes);
+        });
       }
   return kept;
 }
 
 // Everything in the pool that is no committed position becomes NaN: undone rows, rows never used,
-// free pages.
+// free pages. (Bytes of ones are a NaN in every element, in Q8_0 as the scale.)
 inline void poison_uncommitted(Session& session) {
-  const std::vector<char> kept = committed_elements(session);
-  const std::size_t element = row_bytes(session.cache().layout().element, 1);
+  const std::vector<char> kept = committed_bytes(session);
   std::byte* pool = session.cache().pool();
   for (std::size_t i = 0; i < kept.size(); ++i)
-    if (kept[i] == 0) std::memset(pool + i * element, 0xFF, element);  // a NaN in f16 and f32
+    if (kept[i] == 0) pool[i] = std::byte{0xFF};
 }
 
 }  // namespace kedge::tests

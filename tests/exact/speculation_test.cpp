@@ -148,9 +148,16 @@ TEST_P(Speculation, EveryPairOnThreeThreadsWithAnF32Cache) {
   force_every_pair(options, "pool of 3, f32 cache");
 }
 
-TEST_P(Speculation, SlowEveryPairOnEveryIsaInBothCaches) {
+TEST_P(Speculation, EveryPairWithABlockOrBf16Cache) {
+  Session::Options options;
+  options.cache = spec_.head_dim % 32 == 0 ? Element::q8_0 : Element::bf16;
+  force_every_pair(options, std::string(to_string(options.cache)) + " cache");
+}
+
+TEST_P(Speculation, SlowEveryPairOnEveryIsaInEveryCache) {
   for (const cpu::Isa isa : available_isas())
-    for (const Element cache : {Element::f16, Element::f32}) {
+    for (const Element cache : {Element::f16, Element::f32, Element::bf16, Element::q8_0}) {
+      if (!op::expect_cache_element("cache", cache, spec_.head_dim)) continue;
       Session::Options options;
       options.isa = isa;
       options.cache = cache;
@@ -244,16 +251,14 @@ TEST_P(Speculation, RejectedRoundsTouchNoCommittedRow) {
   std::vector<char> kept;
   std::vector<std::byte> bytes;
   std::int64_t checked = 0;
-  const std::size_t element = 2;
   must_decode(*session, plain_->prompt, 120, {}, [&](Session& s) {
     const std::byte* pool = s.cache().pool();
     for (std::size_t i = 0; i < kept.size(); ++i)
       if (kept[i] != 0) {
-        ASSERT_EQ(std::memcmp(&bytes[i * element], pool + i * element, element), 0)
-            << "element " << i << " in round " << s.stats().rounds;
+        ASSERT_EQ(bytes[i], pool[i]) << "byte " << i << " in round " << s.stats().rounds;
         ++checked;
       }
-    kept = committed_elements(s);
+    kept = committed_bytes(s);
     bytes.assign(pool, pool + s.cache().bytes());
   });
   EXPECT_GT(checked, 0);

@@ -39,6 +39,10 @@ std::vector<Shape> shapes() {
   for (const Element cache : {Element::f16, Element::f32})
     for (const int head_dim : {8, 16, 64, 128})
       for (const int group : {1, 3, 4}) list.push_back({2 * group, 2, head_dim, cache});
+  for (const Element cache : {Element::bf16, Element::q8_0})
+    for (const int head_dim : {32, 64, 96}) list.push_back({6, 2, head_dim, cache});
+  list.push_back({3, 1, 256, Element::q8_0});
+  list.push_back({3, 1, 20, Element::bf16});
   for (const int head_dim : {20, 36, 100, 256}) list.push_back({3, 1, head_dim, Element::f16});
   return list;
 }
@@ -125,7 +129,8 @@ TEST(Attention, EveryIsaIsNearTheReferenceAndEqual) {
 // 1..16, 17 and 40 rows in one call (their later positions are stored already).
 TEST(Attention, RowsInOneCallEqualTokenByToken) {
   for (const Shape shape : {Shape{6, 2, 16, Element::f32}, Shape{9, 3, 64, Element::f16},
-                            Shape{4, 1, 128, Element::f16}, Shape{2, 2, 20, Element::f32}})
+                            Shape{4, 1, 128, Element::f16}, Shape{2, 2, 20, Element::f32},
+                            Shape{4, 2, 64, Element::q8_0}, Shape{3, 1, 32, Element::bf16}})
     for (const std::int32_t context : {1, 30, 63, 100, 490, 1060}) {
       for (const Cpu& cpu : backends()) {
         if (cpu.isa() == cpu::Isa::scalar && context > 500) continue;  // slow, and nothing new
@@ -152,7 +157,8 @@ TEST(Attention, RowsInOneCallEqualTokenByToken) {
 
 // Several sequences in a batch, in any order and on other pages, equal each sequence alone.
 TEST(Attention, NeighboursAndPagesDoNotMatter) {
-  for (const Shape shape : {Shape{6, 2, 64, Element::f16}, Shape{4, 4, 16, Element::f32}}) {
+  for (const Shape shape : {Shape{6, 2, 64, Element::f16}, Shape{4, 4, 16, Element::f32},
+                            Shape{6, 2, 32, Element::q8_0}, Shape{2, 2, 16, Element::bf16}}) {
     const Cpu cpu = best();
     const std::vector<std::int32_t> length = {5, 64, 130, 700};
     World world(shape, 4, 800, seed);
@@ -195,7 +201,8 @@ class ReversedTasks final : public Executor {
 };
 
 TEST(Attention, WorkersDoNotMatter) {
-  for (const Shape shape : {Shape{9, 3, 64, Element::f16}, Shape{4, 1, 16, Element::f32}}) {
+  for (const Shape shape : {Shape{9, 3, 64, Element::f16}, Shape{4, 1, 16, Element::f32},
+                            Shape{3, 1, 64, Element::q8_0}}) {
     World world(shape, 2, 700, seed);
     ASSERT_TRUE(world.store(range(0, 0, 700)));
     ASSERT_TRUE(world.store(range(1, 0, 77)));
@@ -222,7 +229,8 @@ TEST(Attention, WorkersDoNotMatter) {
 }
 
 TEST(Attention, RoundedOutputIsTheRoundedF32Output) {
-  for (const Shape shape : {Shape{6, 2, 64, Element::f16}, Shape{2, 1, 32, Element::f32}})
+  for (const Shape shape : {Shape{6, 2, 64, Element::f16}, Shape{2, 1, 32, Element::f32},
+                            Shape{4, 2, 32, Element::q8_0}})
     for (const std::int32_t count : {3, 20}) {
       World world(shape, 1, 300, seed);
       ASSERT_TRUE(world.store(range(0, 0, 300)));
@@ -261,7 +269,8 @@ void expect_nan_only(const World& clean, const World& world, const std::vector<R
 // NaN in q, or in an attended key or value, is never lost; in a later position it changes nothing.
 TEST(Attention, NanReachesItsOwnRowsAndNoOthers) {
   const float bad[] = {std::nanf(""), HUGE_VALF};
-  for (const Shape shape : {Shape{4, 2, 64, Element::f16}, Shape{3, 1, 16, Element::f32}})
+  for (const Shape shape : {Shape{4, 2, 64, Element::f16}, Shape{3, 1, 16, Element::f32},
+                            Shape{4, 2, 64, Element::q8_0}, Shape{3, 1, 16, Element::bf16}})
     for (const std::int32_t at : {0, 10, 63, 64, 100})
       for (const int kind : {0, 1, 2})
         for (const float value : bad) {
@@ -308,6 +317,20 @@ TEST(Attention, SplitsDependOnThePositionAlone) {
     EXPECT_EQ(split_of_page(first_page_of_split(split)), split);
     EXPECT_EQ(split_of_page(first_page_of_split(split + 1) - 1), split);
   }
+}
+
+TEST(KvStore, Q8_0WantsWholeBlocksAndKnownElements) {
+  for (const auto& [element, head_dim, text] :
+       {std::tuple{Element::q8_0, 48, "divisible by 32, found 48"},
+        std::tuple{Element::q4_0, 64, "f32, f16, bf16 or q8_0, found q4_0"}}) {
+    const Status status = op::expect_cache_element("kv_store", element, head_dim);
+    ASSERT_FALSE(status);
+    EXPECT_EQ(status.error().code, Code::unsupported);
+    EXPECT_NE(std::string(status.error().reason).find(text), std::string::npos)
+        << status.error().reason;
+  }
+  const KvPageLayout f16{Element::f16, 3, 64, 2}, q8{Element::q8_0, 3, 64, 2};
+  EXPECT_EQ(q8.bytes_per_position() * 32, f16.bytes_per_position() * 17);  // 34 bytes for 64
 }
 
 TEST(Attention, PlainTensorsEqualThePagedWay) {

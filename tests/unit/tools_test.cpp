@@ -174,8 +174,8 @@ TEST(Tools, MemoryBudgetsAndQuantizing) {
 }
 
 TEST(Tools, HelpOfEverythingExitsWith0) {
-  for (const char* command : {"", "generate", "logits", "op", "inspect", "check", "bench",
-                              "bench cost", "bench decode", "bench ops", "op rms_norm"}) {
+  for (const char* command : {"", "generate", "logits", "op", "inspect", "quantize", "check",
+                              "bench", "bench cost", "bench decode", "bench ops", "op rms_norm"}) {
     const Outcome o = kedge_program(std::string(command) + " --help");
     EXPECT_EQ(o.status, 0) << command << o.err;
     EXPECT_FALSE(o.out.empty()) << command;
@@ -212,7 +212,7 @@ TEST(Tools, OperatorsAgreeAcrossBackends) {
 
   const std::string attention = write_file(
       "attention", {floats("q", {3, 64}, 7), floats("k", {70, 32}, 8), floats("v", {70, 32}, 9)});
-  for (const char* cache : {"f32", "f16"})
+  for (const char* cache : {"f32", "f16", "bf16"})
     expect_backends_agree("attention", attention,
                           std::string(" --set heads=4 --set kv_heads=2 --set cache=") + cache,
                           3 * 64, 1e-5);
@@ -248,6 +248,24 @@ TEST(Tools, GeneratesTheSameTextWithADrafter) {
   }
   EXPECT_EQ(texts[0].size(), 40u);
   EXPECT_EQ(texts[0], texts[1]);
+}
+
+TEST(Tools, QuantizesAModelThatThenRuns) {
+  const std::string out = temporary("gguf"), json = temporary("json");
+  const Outcome made = kedge_program("quantize --model " + tiny_model() + " --type q8_0 --out " +
+                                     out + " --json " + json);
+  ASSERT_EQ(made.status, 0) << made.err;
+  const auto parsed = nlohmann::json::parse(contents(json));
+  EXPECT_GT(parsed["changed"], 0);
+  EXPECT_LT(parsed["bytes_after"], parsed["bytes_before"]);
+  const Outcome ran = kedge_program("generate --model " + out + " --tokens 1,2,3 --max-tokens 5");
+  EXPECT_EQ(ran.status, 0) << ran.err;
+  // widths of 64 are no q4_k blocks: said, not replaced by something else
+  const std::string command = "quantize --model " + tiny_model() + " --out " + out + " --type ";
+  expect_error(command + "q4_k", 1, "multiple of 256");
+  expect_error(command + "q6_k", 2, "q8_0");
+  EXPECT_EQ(kedge_program(command + "q4_k --otherwise q4_0").status, 0);
+  std::remove(out.c_str());
 }
 
 TEST(Tools, LogitsDoNotDependOnTheWidth) {

@@ -76,20 +76,17 @@ class ProbedDrafter {
 std::uint64_t poison(KvCache& cache, std::int32_t sequence, std::int64_t first, std::int64_t last) {
   const KvPageLayout& layout = cache.layout();
   const std::int32_t* pages = cache.page_table().row<std::int32_t>(sequence);
-  const std::size_t size = traits(layout.element).bytes;
-  std::uint64_t bytes = 0;
+  std::uint64_t poisoned = 0;
   for (std::int64_t p = first; p < last; ++p)
     for (std::int64_t layer = 0; layer < layout.layers; ++layer)
       for (std::int64_t head = 0; head < layout.kv_heads; ++head) {
         std::byte* block = cache.pool() + layout.offset(pages[p / 64], layer, head);
-        const auto set = [&](std::int64_t index) {
-          std::memset(block + static_cast<std::size_t>(index) * size, 0xFF, size);
-          bytes += size;
-        };
-        for (std::int64_t d = 0; d < layout.head_dim; ++d) set(layout.key_index(p % 64, d));
-        for (std::int64_t d = 0; d < layout.value_width(); ++d) set(layout.value_index(p % 64, d));
+        for_slot_bytes(layout, p % 64, [&](std::size_t offset, std::size_t bytes) {
+          std::memset(block + offset, 0xFF, bytes);
+          poisoned += bytes;
+        });
       }
-  return bytes;
+  return poisoned;
 }
 
 class Checker {

@@ -20,6 +20,7 @@ void add_generate(CLI::App& root, Commands& commands);
 void add_logits(CLI::App& root, Commands& commands);
 void add_op(CLI::App& root, Commands& commands);
 void add_inspect(CLI::App& root, Commands& commands);
+void add_quantize(CLI::App& root, Commands& commands);
 void add_check(CLI::App& root, Commands& commands);
 void add_bench(CLI::App& root, Commands& commands);
 

@@ -3,6 +3,7 @@
 #include <fstream>
 
 #include "common/failure.hpp"
+#include "kedge/state/kv_page.hpp"
 
 namespace kedge::tools {
 
@@ -17,8 +18,8 @@ void MachineOptions::add_isa(CLI::App& app) {
 }
 
 void MachineOptions::add_cache(CLI::App& app) {
-  app.add_option("--cache", cache, "Keys and values: f16 or f32")
-      ->check(CLI::IsMember({"f16", "f32"}));
+  app.add_option("--cache", cache, fmt::format("Keys and values: {}", cache_elements))
+      ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
 }
 
 void MachineOptions::add_backend(CLI::App& app) {
@@ -42,6 +43,14 @@ void MachineOptions::expect_cpu_backend() const {
     bad_usage("--backend",
               "whole models run on the cpu; the {} backend runs single operators so far (kedge op)",
               backend);
+}
+
+Element cache_element_named(const std::string& name) {
+  for (unsigned i = 0; i < weight_formats; ++i)
+    if (const auto element = static_cast<Element>(i);
+        is_cache_element(element) && name == to_string(element))
+      return element;
+  bad_usage("cache", "expected {}, found \"{}\"", cache_elements, name);
 }
 
 std::unique_ptr<Executor> MachineOptions::executor() const {

@@ -12,6 +12,9 @@
 
 namespace kedge::tools {
 
+// Of a key/value cache; a Failure when there is none of that name.
+Element cache_element_named(const std::string& name);
+
 struct MachineOptions {
   unsigned threads = 0;
   std::string isa = "best", backend = "cpu", cache = "f16";
@@ -23,7 +26,7 @@ struct MachineOptions {
   void add_backend(CLI::App& app);
 
   cpu::Isa chosen_isa() const;  // a Failure when this processor or build lacks it
-  Element cache_element() const { return cache == "f32" ? Element::f32 : Element::f16; }
+  Element cache_element() const { return cache_element_named(cache); }
   void expect_cpu_backend() const;
   std::unique_ptr<Executor> executor() const;
 };

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "common/machine.hpp"
 #include "kedge/kernel/cpu/attention.hpp"
 #include "kedge/kernel/cpu/kv_store.hpp"
 #include "kedge/kernel/cpu/matmul.hpp"
@@ -42,10 +43,7 @@ inline std::string take_setting(OperatorCall& call, const char* name, const char
 }
 
 inline Element take_cache_element(OperatorCall& call) {
-  const std::string text = take_setting(call, "cache", "f32");
-  if (text != "f32" && text != "f16")
-    bad_usage("--set cache", "expected f16 or f32, found {}", text);
-  return text == "f16" ? Element::f16 : Element::f32;
+  return cache_element_named(take_setting(call, "cache", "f32"));
 }
 
 template <>
@@ -121,7 +119,7 @@ struct Adapter<op::KvStore> {
         {"k_stored", "[rows, kv_heads * head_dim] f32, read back", op::Role::output});
     f.tensors.push_back(
         {"v_stored", "[rows, kv_heads * head_dim] f32, read back", op::Role::output});
-    f.settings.push_back({"cache", "f16 or f32", "f32", "element of the cache"});
+    f.settings.push_back({"cache", cache_elements, "f32", "element of the cache"});
     f.notes.push_back("the pages of a cache are made for the call, filled with NaN");
   }
   static void prepare(OperatorCall& call, op::KvStore::Args& a, Memory& memory) {
@@ -158,17 +156,12 @@ struct Adapter<op::KvStore> {
     Tensor k = tensor(nullptr, Element::f32, a.k.rows(), a.k.width()), v = k;
     memory.give_memory(k);
     memory.give_memory(v);
-    const auto read = [&](std::int64_t page, std::int64_t head, std::int64_t index) {
-      if (a.cache.element == Element::f32)
-        return kv_head_block<float>(a.cache, layout, page, head)[index];
-      return f16_to_f32(kv_head_block<std::uint16_t>(a.cache, layout, page, head)[index]);
-    };
     for (std::int64_t r = 0; r < a.k.rows(); ++r)
       for (std::int64_t i = 0; i < a.k.width(); ++i) {
         const std::int64_t p = a.position.as<std::int32_t>()[r];
         const std::int64_t head = i / a.head_dim, d = i % a.head_dim;
-        k.row<float>(r)[i] = read(p / 64, head, layout.key_index(p % 64, d));
-        v.row<float>(r)[i] = read(p / 64, head, layout.value_index(p % 64, d));
+        k.row<float>(r)[i] = kv_stored(a.cache, layout, p / 64, head, p % 64, d, true);
+        v.row<float>(r)[i] = kv_stored(a.cache, layout, p / 64, head, p % 64, d, false);
       }
     result.outputs["k_stored"] = k;
     result.outputs["v_stored"] = v;
@@ -186,7 +179,7 @@ struct Adapter<op::Attention> {
     for (SettingField& s : f.settings)
       if (s.name == "heads" || s.name == "kv_heads") s.initial = "1";
     f.settings.push_back(
-        {"cache", "f16 or f32", "f32", "element of the cache; f16 rounds k and v"});
+        {"cache", cache_elements, "f32", "element of the cache; all but f32 round k and v"});
     f.notes.push_back("row r of q is at position keys - rows + r and attends to the keys up to it");
     f.notes.push_back("the pages of a cache are made for the call");
   }

@@ -55,11 +55,12 @@ KEDGE_INLINE void decode_row(Element element, const std::byte* row, std::int64_t
     }
   };
   if (visit_format(element, decode)) return;
+  BlockQ8Act block = {};
   for (std::int64_t i = 0; i < width; ++i) {
     out[i] = 0;
     if (element != Element::q8_act) continue;
-    const auto* blocks = reinterpret_cast<const BlockQ8Act*>(row);
-    out[i] = blocks[i / 32].d * static_cast<float>(blocks[i / 32].q[i % 32]);
+    if (i % 32 == 0) __builtin_memcpy(&block, row + i / 32 * 64, sizeof block);
+    out[i] = block.d * static_cast<float>(block.q[i % 32]);
   }
 }
 

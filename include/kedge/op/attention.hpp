@@ -3,6 +3,7 @@
 // kv_store has written before. Query head h reads key/value head h / (heads / kv_heads).
 //
 // What is computed, with the same bytes on every ISA, for any batch, threads and page numbers:
+//   stored  k and v are what the cache holds, as F32; in Q8_0 quantum times scale, rounded
 //   score   s_j = (fma chain over d ascending of q[d] k_j[d], from 0) * scale
 //   page    of 64 positions: m = max s_j; p_j = exp(s_j - m); l = sum of p_j in 16 lanes (position
 //           mod 16), the four of a lane as (0+1)+(2+3), lanes by the fixed tree;
@@ -63,7 +64,8 @@ struct Attention {
     v.tensor("pages", &Args::pages, Role::input,
              "[sequences, max_pages] i32, physical page of positions 64 i .. 64 i + 63");
     v.tensor("cache", &Args::cache, Role::state,
-             "[pages, distance between pages] f16 or f32, data at the layer's part of page 0");
+             "[pages, distance between pages] f32, f16, bf16 or q8_0, data at the layer's part of "
+             "page 0");
     v.tensor("tiles", &Args::tiles, Role::input,
              "[1 + tiles, 4] i32 by fill_attention_tiles(); room for 1 + rows is always enough");
     v.tensor("scratch", &Args::scratch, Role::scratch,
@@ -116,7 +118,8 @@ struct Attention {
     const auto keys = static_cast<double>(a.pages.width() * page_positions);
     const auto rows = static_cast<double>(a.q.rows());
     const double values = keys * a.kv_heads * 2.0 * a.head_dim;
-    return {values * traits(a.cache.element).bytes * static_cast<double>(a.pages.rows()) +
+    const ElementTraits stored = traits(a.cache.element);
+    return {values * stored.bytes / stored.block * static_cast<double>(a.pages.rows()) +
                 static_cast<double>(a.q.bytes() + a.y.bytes()),
             rows * keys * a.heads * 4.0 * a.head_dim};
   }

@@ -1,6 +1,8 @@
 // kv_store: writes the keys and values of a call's rows into the pages of their sequences. Row r
-// goes to slot position[r] % 64 of page pages[sequence[r]][position[r] / 64]; F16 caches round to
-// nearest even. No two rows of a call may share sequence and position. Layout: state/kv_page.hpp.
+// goes to slot position[r] % 64 of page pages[sequence[r]][position[r] / 64]. F16 and BF16 caches
+// round to nearest even; Q8_0 ones round each 32 values of a head as quantize_rows does, and then
+// the scale to F16. No two rows of a call may share sequence and position. Layout:
+// state/kv_page.hpp.
 #pragma once
 
 #include "kedge/op/op.hpp"
@@ -30,7 +32,8 @@ struct KvStore {
     v.tensor("pages", &Args::pages, Role::input,
              "[sequences, max_pages] i32, physical page of positions 64 i .. 64 i + 63");
     v.tensor("cache", &Args::cache, Role::state,
-             "[pages, distance between pages] f16 or f32, data at the layer's part of page 0");
+             "[pages, distance between pages] f32, f16, bf16 or q8_0, data at the layer's part of "
+             "page 0");
     v.setting("kv_heads", &Args::kv_heads, "key/value heads");
     v.setting("head_dim", &Args::head_dim, "values per head, a multiple of 4 up to 256");
   }
@@ -49,7 +52,8 @@ struct KvStore {
 
   static Cost cost(const Args& a) noexcept {
     const auto values = static_cast<double>(2 * a.k.rows() * a.k.width());
-    return {values * (4.0 + traits(a.cache.element).bytes), 0};
+    const ElementTraits stored = traits(a.cache.element);
+    return {values * (4.0 + double(stored.bytes) / stored.block), 0};
   }
 };
 

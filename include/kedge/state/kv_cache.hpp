@@ -14,7 +14,7 @@ namespace kedge::inline KEDGE_ABI {
 class KEDGE_API KvCache {
  public:
   struct Options {
-    Element element = Element::f16;  // f16 or f32
+    Element element = Element::f16;  // f32, f16, bf16, or q8_0 (heads of 32 n)
     std::int64_t positions = 0;      // the most that one sequence may have
     std::int64_t sequences = 1;
     std::int64_t pages = 0;  // in the pool; 0: enough for every sequence at its longest

@@ -2,13 +2,18 @@
 // pool is [pages][layers][kv_heads] of head blocks; a head block is
 //   keys    [head_dim][64]        transposed: lanes of a score are positions
 //   values  [64][value_width]     value_width = head_dim rounded up to 16, the rest written as 0
-// in F32 or F16. The same on every ISA. What is stored for a position depends on that position's
-// row alone, and no two positions share a value, so a sequence is undone by its length.
+// in F32, F16 or BF16. In Q8_0, for head_dim a multiple of 32, both are int8 and each is followed
+// by F16 scales, one per position and 32 dimensions:
+//   keys    i8 [head_dim][64]     f16 [head_dim / 32][64]
+//   values  i8 [64][head_dim]     f16 [64][head_dim / 32]
+// The same on every ISA. What is stored for a position depends on that position's row alone, and no
+// two positions share a value, so a sequence is undone by its length.
 #pragma once
 
 #include <cstddef>
 #include <cstdint>
 
+#include "kedge/core/block.hpp"
 #include "kedge/core/result.hpp"
 #include "kedge/core/tensor.hpp"
 
@@ -16,8 +21,15 @@ namespace kedge::inline KEDGE_ABI {
 
 constexpr std::int64_t page_positions = 64;
 
+// Elements that a cache may be made of, as `--cache` and errors name them.
+constexpr const char* cache_elements = "f32, f16, bf16 or q8_0";
+KEDGE_INLINE constexpr bool is_cache_element(Element element) noexcept {
+  return element == Element::f32 || element == Element::f16 || element == Element::bf16 ||
+         element == Element::q8_0;
+}
+
 struct KvPageLayout {
-  Element element = Element::f16;  // f16 or f32
+  Element element = Element::f16;  // see is_cache_element()
   std::int64_t kv_heads = 0, head_dim = 0, layers = 1;
 
   KEDGE_INLINE constexpr std::int64_t value_width() const noexcept {
@@ -65,11 +77,70 @@ struct KvPageLayout {
   }
 };
 
-// First element of the head block (page, head) of a layer's cache tensor.
+// The head block (page, head) of a layer's cache tensor.
 template <class E>
 KEDGE_INLINE E* kv_head_block(const Tensor& cache, const KvPageLayout& layout, std::int64_t page,
                               std::int64_t head) noexcept {
-  return reinterpret_cast<E*>(cache.data) + page * cache.extent[1] + head * layout.head_elements();
+  return reinterpret_cast<E*>(
+      cache.data +
+      row_bytes(layout.element, page * cache.extent[1] + head * layout.head_elements()));
+}
+
+// The four parts of a head block in Q8_0.
+struct Q8HeadBlock {
+  std::int8_t* keys;
+  std::uint16_t* key_scales;
+  std::int8_t* values;
+  std::uint16_t* value_scales;
+};
+KEDGE_INLINE Q8HeadBlock q8_head_block(const Tensor& cache, const KvPageLayout& layout,
+                                       std::int64_t page, std::int64_t head) noexcept {
+  std::byte* keys = kv_head_block<std::byte>(cache, layout, page, head);
+  const std::int64_t quanta = page_positions * layout.head_dim, scales = quanta / 32 * 2;
+  std::byte* values = keys + quanta + scales;
+  return {reinterpret_cast<std::int8_t*>(keys), reinterpret_cast<std::uint16_t*>(keys + quanta),
+          reinterpret_cast<std::int8_t*>(values),
+          reinterpret_cast<std::uint16_t*>(values + quanta)};
+}
+
+// Calls f(offset, bytes) for every stretch of a head block that belongs to position `slot` of a
+// page.
+template <class F>
+void for_slot_bytes(const KvPageLayout& layout, std::int64_t slot, F&& f) noexcept {
+  const auto call = [&](std::int64_t offset, std::int64_t bytes) {
+    f(static_cast<std::size_t>(offset), static_cast<std::size_t>(bytes));
+  };
+  if (layout.element == Element::q8_0) {
+    const std::int64_t dims = layout.head_dim, blocks = dims / 32;
+    const std::int64_t quanta = page_positions * dims, values = quanta + quanta / 32 * 2;
+    for (std::int64_t d = 0; d < dims; ++d) call(d * page_positions + slot, 1);
+    for (std::int64_t b = 0; b < blocks; ++b) call(quanta + 2 * (b * page_positions + slot), 2);
+    call(values + slot * dims, dims);
+    call(values + quanta + 2 * slot * blocks, 2 * blocks);
+    return;
+  }
+  const std::int64_t size = traits(layout.element).bytes;
+  for (std::int64_t d = 0; d < layout.head_dim; ++d) call(layout.key_index(slot, d) * size, size);
+  call(layout.value_index(slot, 0) * size, layout.value_width() * size);
+}
+
+// What is stored as dimension d of the key (or value) of position `slot` of a page, as F32: for
+// references, tools and tests.
+inline float kv_stored(const Tensor& cache, const KvPageLayout& layout, std::int64_t page,
+                       std::int64_t head, std::int64_t slot, std::int64_t d, bool key) noexcept {
+  const std::int64_t index = key ? layout.key_index(slot, d) : layout.value_index(slot, d);
+  if (layout.element == Element::q8_0) {
+    const Q8HeadBlock b = q8_head_block(cache, layout, page, head);
+    const std::int64_t blocks = layout.head_dim / 32;
+    const std::uint16_t scale =
+        key ? b.key_scales[d / 32 * page_positions + slot] : b.value_scales[slot * blocks + d / 32];
+    const std::int8_t quantum =
+        key ? b.keys[d * page_positions + slot] : b.values[slot * layout.head_dim + d];
+    return f16_to_f32(scale) * static_cast<float>(quantum);
+  }
+  if (layout.element == Element::f32) return kv_head_block<float>(cache, layout, page, head)[index];
+  const std::uint16_t bits = kv_head_block<std::uint16_t>(cache, layout, page, head)[index];
+  return layout.element == Element::f16 ? f16_to_f32(bits) : bf16_to_f32(bits);
 }
 
 // Attention sums positions in splits that depend on the absolute position alone: one page each up
@@ -93,6 +164,18 @@ KEDGE_INLINE constexpr std::int64_t split_count(std::int64_t keys) noexcept {
 
 namespace op {
 
+// Whether a cache of this element may hold heads of this size.
+inline Status expect_cache_element(const char* op, Element element,
+                                   std::int64_t head_dim) noexcept {
+  if (!is_cache_element(element))
+    return fail(Code::unsupported, op, "cache: expected %s, found %s", cache_elements,
+                to_string(element));
+  if (element == Element::q8_0 && head_dim % 32 != 0)
+    return fail(Code::unsupported, op, "cache: q8_0 needs head_dim divisible by 32, found %lld",
+                static_cast<long long>(head_dim));
+  return {};
+}
+
 // The rules that operators on a cache share: its element, and head blocks that fit into a page.
 inline Status expect_cache(const char* op, const Tensor& cache, std::int64_t kv_heads,
                            std::int64_t head_dim) noexcept {
@@ -103,9 +186,7 @@ inline Status expect_cache(const char* op, const Tensor& cache, std::int64_t kv_
     return fail(Code::unsupported, op, "head_dim: expected a multiple of 4 up to 256, found %lld",
                 static_cast<long long>(head_dim));
   if (cache.empty()) return fail(Code::invalid_argument, op, "argument cache is missing");
-  if (cache.element != Element::f16 && cache.element != Element::f32)
-    return fail(Code::unsupported, op, "cache: expected f16 or f32, found %s",
-                to_string(cache.element));
+  KEDGE_CHECK(expect_cache_element(op, cache.element, head_dim));
   const KvPageLayout layout{cache.element, kv_heads, head_dim, 1};
   if (cache.rank != 2 || cache.width() < layout.layer_elements())
     return fail(Code::invalid_argument, op,

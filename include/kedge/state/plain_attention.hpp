@@ -20,7 +20,7 @@ struct PlainAttention {
 struct PlainAttentionOptions {
   std::int32_t heads = 1, kv_heads = 1;
   float scale = 0;                // 0: 1 / sqrt(head_dim)
-  Element cache = Element::f32;   // f16 rounds k and v
+  Element cache = Element::f32;   // the others round k and v
   Element output = Element::f32;  // or q8_act
 };
 

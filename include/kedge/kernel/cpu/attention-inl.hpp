@@ -7,6 +7,7 @@
 //   4. the page is folded into the row's state (o, m, l)
 // While the first four rows read a page, the next page is fetched.
 #include "kedge/kernel/cpu/attention.hpp"
+#include "kedge/kernel/cpu/cached-inl.hpp"
 #include "kedge/kernel/cpu/round_q8-inl.hpp"
 #include "kedge/kernel/cpu/simd/math-inl.hpp"
 #include "kedge/kernel/cpu/simd/simd.hpp"
@@ -19,7 +20,12 @@ using op::Attention;
 
 constexpr int max_head_dim = 256;
 constexpr int positions = static_cast<int>(page_positions);
+// Scalar code gains nothing from several rows and would take most of a minute to build.
+#if defined(KEDGE_ISA_IS_scalar)
+constexpr int block_rows = 1;
+#else
 constexpr int block_rows = 4;
+#endif
 // 32 registers hold 4 rows x 4 vectors of sums; 16 registers 4 rows x 1 (of two halves).
 constexpr int block_vectors = max_columns == 16 ? 4 : 1;
 
@@ -31,17 +37,16 @@ struct Query {
 };
 
 // What is the same for all queries of a page.
-template <class E>
+template <class Cached>
 struct Page {
-  const E *keys, *values;              // the tiles
-  const E *keys_ahead, *values_ahead;  // what to fetch meanwhile
+  using E = typename Cached::Stored;
+  const E *keys, *values;                          // the tiles
+  const E *keys_ahead, *values_ahead;              // what to fetch meanwhile
+  const std::uint16_t *key_scales, *value_scales;  // of blocks, else null
   int head_dim, width;
   float scale;
   bool first;  // of its split: the state is written, not folded
 };
-
-KEDGE_INLINE F32x16 load_values(const float* p) { return load(p); }
-KEDGE_INLINE F32x16 load_values(const std::uint16_t* p) { return load_f16(p); }
 
 template <int vectors, class E>
 KEDGE_INLINE void prefetch_vectors(const E* p) {
@@ -50,18 +55,27 @@ KEDGE_INLINE void prefetch_vectors(const E* p) {
 }
 
 // s[r][0..16 vectors) = q_r . keys, d ascending
-template <int rows, int vectors, class E>
-KEDGE_INLINE void score_block(const Query* query, int head_dim, const E* keys, const E* ahead,
-                              float* s) {
+template <int rows, int vectors, class Cached>
+KEDGE_INLINE void score_block(const Query* query, const Page<Cached>& page, int at, float* s) {
+  const auto *keys = page.keys + at, *ahead = page.keys_ahead + at;
+  const int head_dim = page.head_dim;
   const float* q[rows];
   F32x16 sum[rows][vectors];
   for (int r = 0; r < rows; ++r) {
     q[r] = query[r].q;
     for (int v = 0; v < vectors; ++v) sum[r][v] = zero();
   }
+  F32x16 scale[vectors] = {};  // of blocks, else not used
   for (int d = 0; d < head_dim; ++d) {
     F32x16 k[vectors];
-    for (int v = 0; v < vectors; ++v) k[v] = load_values(keys + d * positions + 16 * v);
+    for (int v = 0; v < vectors; ++v) {
+      k[v] = Cached::load(keys + d * positions + 16 * v);
+      if constexpr (Cached::block > 0) {
+        if (d % Cached::block == 0)
+          scale[v] = load_f16(page.key_scales + d / Cached::block * positions + at + 16 * v);
+        k[v] = mul(k[v], scale[v]);
+      }
+    }
     prefetch_vectors<vectors>(ahead + d * positions);
     for (int r = 0; r < rows; ++r) {
       const F32x16 x = set1(q[r][d]);
@@ -73,16 +87,24 @@ KEDGE_INLINE void score_block(const Query* query, int head_dim, const E* keys, c
 }
 
 // o[r][0..16 vectors) (+)= p_r[j] * values[j], j ascending over [begin, end)
-template <int rows, int vectors, class E>
-KEDGE_INLINE void value_block(const float* p, int begin, int end, int width, const E* values,
-                              const E* ahead, float* o) {
+template <int rows, int vectors, class Cached>
+KEDGE_INLINE void value_block(const Page<Cached>& page, const float* p, int begin, int end, int at,
+                              float* o) {
+  const auto *values = page.values + at, *ahead = page.values_ahead + at;
+  const int width = page.width;
   F32x16 sum[rows][vectors];
   for (int r = 0; r < rows; ++r)
     for (int v = 0; v < vectors; ++v)
       sum[r][v] = begin == 0 ? zero() : load(o + r * max_head_dim + 16 * v);
   for (int j = begin; j < end; ++j) {
     F32x16 x[vectors];
-    for (int v = 0; v < vectors; ++v) x[v] = load_values(values + j * width + 16 * v);
+    for (int v = 0; v < vectors; ++v) {
+      x[v] = Cached::load(values + j * width + 16 * v);
+      if constexpr (Cached::block > 0) {
+        const int index = (j * width + at + 16 * v) / Cached::block;
+        x[v] = mul(x[v], broadcast_f16(page.value_scales + index));
+      }
+    }
     prefetch_vectors<vectors>(ahead + j * width);
     for (int r = 0; r < rows; ++r) {
       const F32x16 weight = set1(p[r * positions + j]);
@@ -105,12 +127,11 @@ KEDGE_INLINE void for_blocks(int n, F f) {
   }
 }
 
-template <int rows, class E>
-KEDGE_INLINE void weigh(const Page<E>& page, const float* p, int begin, int end, float* o) {
+template <int rows, class Cached>
+KEDGE_INLINE void weigh(const Page<Cached>& page, const float* p, int begin, int end, float* o) {
   for_blocks(
       page.width / 16, [&]<int vectors>(int v) __attribute__((always_inline)) {
-        value_block<rows, vectors>(p, begin, end, page.width, page.values + 16 * v,
-                                   page.values_ahead + 16 * v, o + 16 * v);
+        value_block<rows, vectors>(page, p, begin, end, 16 * v, o + 16 * v);
       });
 }
 
@@ -118,8 +139,10 @@ struct Sums {
   F32x16 m, l;
 };
 
+// The three below are called, not inlined: once per page and row, and long.
+
 // Turns 64 scores into weights in place; only the first `keys` are looked at.
-KEDGE_INLINE Sums softmax(float* s, int keys, float scale) {
+__attribute__((noinline)) Sums softmax(float* s, int keys, float scale) {
   const F32x16 lowest = set1(-__builtin_inff()), factor = set1(scale);
   F32x16 x[4];
   for (int v = 0; v < 4; ++v) {
@@ -135,7 +158,7 @@ KEDGE_INLINE Sums softmax(float* s, int keys, float scale) {
 }
 
 // Folds (o, m, l) of later positions into a state.
-KEDGE_INLINE void fold(float* state, int width, Sums later, const float* o) {
+__attribute__((noinline)) void fold(float* state, int width, Sums later, const float* o) {
   const F32x16 m = load(state + width), l = load(state + width + 16);
   // A NaN in m is in l as well, and it reaches l and o through e or as it is.
   const F32x16 e = exp(sub(zero(), abs(sub(m, later.m))));
@@ -147,8 +170,8 @@ KEDGE_INLINE void fold(float* state, int width, Sums later, const float* o) {
     store(state + d, fma(load(o + d), b, mul(load(state + d), a)));
 }
 
-template <int rows, class E>
-void read_page(const Query* query, const Page<E>& page) {
+template <int rows, class Cached>
+void read_page(const Query* query, const Page<Cached>& page) {
   alignas(64) float s[rows * positions];
   alignas(64) float o[rows * max_head_dim];
   int least = positions, most = 0;
@@ -157,8 +180,7 @@ void read_page(const Query* query, const Page<E>& page) {
     most = query[r].keys > most ? query[r].keys : most;
   }
   for_blocks((most + 15) / 16, [&]<int vectors>(int v) __attribute__((always_inline)) {
-    score_block<rows, vectors>(query, page.head_dim, page.keys + 16 * v, page.keys_ahead + 16 * v,
-                               s + 16 * v);
+    score_block<rows, vectors>(query, page, 16 * v, s + 16 * v);
   });
   Sums sums[rows];
   for (int r = 0; r < rows; ++r) sums[r] = softmax(s + r * positions, query[r].keys, page.scale);
@@ -177,17 +199,20 @@ void read_page(const Query* query, const Page<E>& page) {
   }
 }
 
-template <class E>
-void read_page(const Query* query, int count, const Page<E>& page) {
-  if (count == 4) read_page<4>(query, page);
-  else if (count == 3) read_page<3>(query, page);
-  else if (count == 2) read_page<2>(query, page);
-  else if (count == 1) read_page<1>(query, page);
+template <class Cached>
+void read_page(const Query* query, int count, const Page<Cached>& page) {
+  if constexpr (block_rows == 4) {
+    if (count == 4) read_page<4>(query, page);
+    else if (count == 3) read_page<3>(query, page);
+    else if (count == 2) read_page<2>(query, page);
+  }
+  if (count == 1) read_page<1>(query, page);
 }
 
 // One tile and key/value head. Its queries are numbered row by row, heads of the group within.
-template <class E>
+template <class Cached>
 struct Work {
+  using E = typename Cached::Stored;
   const Attention::Args& a;
   const Attention::Tile& tile;
   int head;  // key/value head
@@ -205,8 +230,9 @@ struct Work {
 
 // Reads the pages of a split for queries [begin, end); state_of(query) is where each one's state
 // is. A query whose position lies before the split is left alone.
-template <class E, class StateOf>
-void read_split(const Work<E>& work, std::int64_t split, int begin, int end, StateOf state_of) {
+template <class Cached, class StateOf>
+void read_split(const Work<Cached>& work, std::int64_t split, int begin, int end,
+                StateOf state_of) {
   const Attention::Args& a = work.a;
   const auto* pages = a.pages.row<std::int32_t>(work.tile.sequence);
   const std::int64_t all = (work.tile.keys + page_positions - 1) / page_positions;
@@ -214,17 +240,26 @@ void read_split(const Work<E>& work, std::int64_t split, int begin, int end, Sta
   const std::int64_t next_split = first_page_of_split(split + 1);
   const std::int64_t last_page = next_split < all ? next_split : all;
   for (std::int64_t p = first_page; p < last_page; ++p) {
-    const E* tile = work.block(pages, p);
-    const E* ahead = p + 1 < all ? work.block(pages, p + 1) : tile;
-    const std::int64_t values = work.layout.value_index(0, 0);
-    Page<E> page{tile,
-                 tile + values,
-                 ahead,
-                 ahead + values,
-                 a.head_dim,
-                 static_cast<int>(work.layout.value_width()),
-                 Attention::scale(a),
-                 p == first_page};
+    const auto* tile = work.block(pages, p);
+    const auto* ahead = p + 1 < all ? work.block(pages, p + 1) : tile;
+    std::int64_t values = work.layout.value_index(0, 0);
+    const std::uint16_t *key_scales = nullptr, *value_scales = nullptr;
+    if constexpr (Cached::block > 0) {
+      const Q8HeadBlock block = q8_head_block(a.cache, work.layout, pages[p], work.head);
+      values = block.values - block.keys;
+      key_scales = block.key_scales;
+      value_scales = block.value_scales;
+    }
+    Page<Cached> page{tile,
+                      tile + values,
+                      ahead,
+                      ahead + values,
+                      key_scales,
+                      value_scales,
+                      a.head_dim,
+                      static_cast<int>(work.layout.value_width()),
+                      Attention::scale(a),
+                      p == first_page};
     Query query[block_rows];
     int count = 0;
     for (int i = begin; i < end; ++i) {
@@ -244,8 +279,8 @@ void read_split(const Work<E>& work, std::int64_t split, int begin, int end, Sta
 
 // y = o / l for one row and head
 template <bool rounded>
-KEDGE_INLINE void finish(const Attention::Args& a, const float* state, int width, int row,
-                         int head) {
+__attribute__((noinline)) void finish(const Attention::Args& a, const float* state, int width,
+                                      int row, int head) {
   const F32x16 l = load(state + width + 16);
   const int head_dim = a.head_dim;
   if constexpr (rounded) {
@@ -267,7 +302,7 @@ KEDGE_INLINE float* record_of(const Attention::Args& a, std::int64_t row, std::i
 }
 
 // Few rows, first phase: unit = (tile, head, split), splits side by side.
-template <class E>
+template <class Cached>
 void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end) noexcept {
   const auto* tiles = a.tiles.as<Attention::Tile>() + 1;
   std::size_t first_unit = 0;  // of the tile
@@ -279,7 +314,7 @@ void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end)
       splits = static_cast<std::size_t>(split_count(tiles->keys));
     }
     const std::size_t at = unit - first_unit;
-    const Work<E> work{a, *tiles, static_cast<int>(at / splits)};
+    const Work<Cached> work{a, *tiles, static_cast<int>(at / splits)};
     const auto split = static_cast<std::int64_t>(at % splits);
     read_split(
         work, split, 0, work.queries(), [&](int i) __attribute__((always_inline)) {
@@ -309,7 +344,7 @@ void fold_splits(const void* args, const Launch&, std::size_t begin, std::size_t
 
 // Many rows: unit = (head, tile). Tiles are taken from both ends in turn, since later ones have
 // more keys and a worker gets neighbouring units.
-template <class E, bool rounded>
+template <class Cached, bool rounded>
 void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) noexcept {
   constexpr int room = 6144;  // values of state on the stack, twice
   alignas(64) float total[room], partial[room];
@@ -319,7 +354,8 @@ void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) 
   for (std::size_t unit = begin; unit < end; ++unit) {
     const int turn = static_cast<int>(unit) % count;
     const int index = turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2;
-    const Work<E> work{a, a.tiles.as<Attention::Tile>()[1 + index], static_cast<int>(unit) / count};
+    const Work<Cached> work{a, a.tiles.as<Attention::Tile>()[1 + index],
+                            static_cast<int>(unit) / count};
     for (int from = 0; from < work.queries(); from += chunk) {
       const int to = from + chunk < work.queries() ? from + chunk : work.queries();
       const auto state_in = [&](float* states) __attribute__((always_inline)) {
@@ -343,11 +379,11 @@ void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) 
   }
 }
 
-template <class E, bool rounded>
+template <class Cached, bool rounded>
 void attend(const void* args, const Launch& launch, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const Attention::Args*>(args);
-  if (launch.rows <= Attention::few_rows) attend_splits<E>(a, begin, end);
-  else attend_tiles<E, rounded>(a, begin, end);
+  if (launch.rows <= Attention::few_rows) attend_splits<Cached>(a, begin, end);
+  else attend_tiles<Cached, rounded>(a, begin, end);
 }
 
 }  // namespace
@@ -355,8 +391,14 @@ void attend(const void* args, const Launch& launch, std::size_t begin, std::size
 
 extern const AttentionUnit KEDGE_UNIT(attention);
 const AttentionUnit KEDGE_UNIT(attention) = {
-    {{KEDGE_ISA::attend<std::uint16_t, false>, KEDGE_ISA::attend<std::uint16_t, true>},
-     {KEDGE_ISA::attend<float, false>, KEDGE_ISA::attend<float, true>}},
+    {{KEDGE_ISA::attend<KEDGE_ISA::CachedF32, false>,
+      KEDGE_ISA::attend<KEDGE_ISA::CachedF32, true>},
+     {KEDGE_ISA::attend<KEDGE_ISA::CachedF16, false>,
+      KEDGE_ISA::attend<KEDGE_ISA::CachedF16, true>},
+     {KEDGE_ISA::attend<KEDGE_ISA::CachedBF16, false>,
+      KEDGE_ISA::attend<KEDGE_ISA::CachedBF16, true>},
+     {KEDGE_ISA::attend<KEDGE_ISA::CachedQ8_0, false>,
+      KEDGE_ISA::attend<KEDGE_ISA::CachedQ8_0, true>}},
     {KEDGE_ISA::fold_splits<false>, KEDGE_ISA::fold_splits<true>}};
 
 }  // namespace kedge::inline KEDGE_ABI::cpu

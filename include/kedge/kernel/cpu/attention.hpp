@@ -5,14 +5,15 @@
 #pragma once
 
 #include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/cache_kind.hpp"
 #include "kedge/op/attention.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 namespace cpu {
 struct AttentionUnit {
-  PhaseBody attend[2][2];  // [cache is f32][y is q8_act]
-  PhaseBody fold[2];       // [y is q8_act]
+  PhaseBody attend[cache_kinds][2];  // [cpu::cache_kind()][y is q8_act]
+  PhaseBody fold[2];                 // [y is q8_act]
 };
 KEDGE_DECLARE_UNITS(AttentionUnit, attention)
 
@@ -41,7 +42,7 @@ struct Kernel<Cpu, op::Attention> {
     const cpu::AttentionUnit& unit = cpu::attention_unit(isa);
     const bool rounded = a.y.element == Element::q8_act;
     cpu::PhaseList list;
-    list.item[list.count++] = {unit.attend[a.cache.element == Element::f32][rounded],
+    list.item[list.count++] = {unit.attend[cpu::cache_kind(a.cache.element)][rounded],
                                cpu::attention_units};
     list.item[list.count++] = {unit.fold[rounded], cpu::attention_fold_units};
     return list;

@@ -3,13 +3,14 @@
 #pragma once
 
 #include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/cache_kind.hpp"
 #include "kedge/op/kv_store.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 namespace cpu {
 struct KvStoreUnit {
-  PhaseBody f16, f32;  // by the element of the cache
+  PhaseBody body[cache_kinds];  // see cache_kind()
 };
 KEDGE_DECLARE_UNITS(KvStoreUnit, kv_store)
 
@@ -26,8 +27,7 @@ struct Kernel<Cpu, op::KvStore> {
   static Result<cpu::PhaseList> phases(cpu::Isa isa, const op::KvStore::Args& a) noexcept {
     const cpu::KvStoreUnit& unit = cpu::kv_store_unit(isa);
     cpu::PhaseList list;
-    list.item[list.count++] = {a.cache.element == Element::f16 ? unit.f16 : unit.f32,
-                               cpu::kv_store_units};
+    list.item[list.count++] = {unit.body[cpu::cache_kind(a.cache.element)], cpu::kv_store_units};
     return list;
   }
 };

@@ -43,6 +43,7 @@ KEDGE_INLINE __m128i half8(const std::uint16_t* p) {
 KEDGE_INLINE F32x16 load_f16(const std::uint16_t* p) {
   return {_mm256_cvtph_ps(half8(p)), _mm256_cvtph_ps(half8(p + 8))};
 }
+KEDGE_INLINE F32x16 broadcast_f16(const std::uint16_t* p) { return set1(_cvtsh_ss(*p)); }
 KEDGE_INLINE __m256 bf16_8(const std::uint16_t* p) {
   return _mm256_castsi256_ps(_mm256_slli_epi32(_mm256_cvtepu16_epi32(half8(p)), 16));
 }
@@ -51,6 +52,18 @@ KEDGE_INLINE void store_f16(std::uint16_t* p, F32x16 a) {
   constexpr int nearest = _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC;
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p), _mm256_cvtps_ph(a.lo, nearest));
   _mm_storeu_si128(reinterpret_cast<__m128i*>(p + 8), _mm256_cvtps_ph(a.hi, nearest));
+}
+KEDGE_INLINE __m256i bf16_bits8(__m256 a) {
+  const __m256i bits = _mm256_castps_si256(a), upper = _mm256_srli_epi32(bits, 16);
+  const __m256i odd = _mm256_and_si256(upper, _mm256_set1_epi32(1));
+  const __m256i rounded = _mm256_srli_epi32(
+      _mm256_add_epi32(bits, _mm256_add_epi32(odd, _mm256_set1_epi32(0x7FFF))), 16);
+  const __m256i quiet = _mm256_or_si256(upper, _mm256_set1_epi32(0x40));
+  return _mm256_blendv_epi8(rounded, quiet, _mm256_castps_si256(_mm256_cmp_ps(a, a, _CMP_UNORD_Q)));
+}
+KEDGE_INLINE void store_bf16(std::uint16_t* p, F32x16 a) {
+  const __m256i pairs = _mm256_packus_epi32(bf16_bits8(a.lo), bf16_bits8(a.hi));
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(p), _mm256_permute4x64_epi64(pairs, 0xD8));
 }
 
 KEDGE_INLINE F32x16 add(F32x16 a, F32x16 b) {

@@ -20,6 +20,10 @@ struct Mask16 {
     for (int i = 0; i < 16; ++i) __VA_ARGS__; \
   } while (false)
 
+// Called, not inlined: kernels are unrolled by hand, and loops over bytes or conversions in each
+// step of them would take half a minute to build.
+#define KEDGE_OUTLINE [[maybe_unused]] __attribute__((noinline))
+
 KEDGE_INLINE F32x16 set1(float x) {
   F32x16 r;
   KEDGE_LANES(r.v[i] = x);
@@ -39,17 +43,21 @@ KEDGE_INLINE void store(float* p, F32x16 a) { KEDGE_LANES(p[i] = a.v[i]); }
 KEDGE_INLINE void store_first(float* p, F32x16 a, int n) {
   for (int i = 0; i < n && i < 16; ++i) p[i] = a.v[i];
 }
-KEDGE_INLINE F32x16 load_f16(const std::uint16_t* p) {
+KEDGE_OUTLINE F32x16 load_f16(const std::uint16_t* p) {
   F32x16 r;
   KEDGE_LANES(r.v[i] = f16_to_f32(p[i]));
   return r;
 }
-KEDGE_INLINE F32x16 load_bf16(const std::uint16_t* p) {
+KEDGE_INLINE F32x16 broadcast_f16(const std::uint16_t* p) { return set1(f16_to_f32(*p)); }
+KEDGE_OUTLINE F32x16 load_bf16(const std::uint16_t* p) {
   F32x16 r;
   KEDGE_LANES(r.v[i] = bf16_to_f32(p[i]));
   return r;
 }
-KEDGE_INLINE void store_f16(std::uint16_t* p, F32x16 a) { KEDGE_LANES(p[i] = f32_to_f16(a.v[i])); }
+KEDGE_OUTLINE void store_f16(std::uint16_t* p, F32x16 a) { KEDGE_LANES(p[i] = f32_to_f16(a.v[i])); }
+KEDGE_OUTLINE void store_bf16(std::uint16_t* p, F32x16 a) {
+  KEDGE_LANES(p[i] = f32_to_bf16(a.v[i]));
+}
 
 KEDGE_INLINE F32x16 add(F32x16 a, F32x16 b) {
   KEDGE_LANES(a.v[i] = a.v[i] + b.v[i]);
@@ -67,7 +75,7 @@ KEDGE_INLINE F32x16 div(F32x16 a, F32x16 b) {
   KEDGE_LANES(a.v[i] = a.v[i] / b.v[i]);
   return a;
 }
-KEDGE_INLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {  // a * b + c, rounded once
+KEDGE_OUTLINE F32x16 fma(F32x16 a, F32x16 b, F32x16 c) {  // a * b + c, rounded once
   KEDGE_LANES(a.v[i] = __builtin_fmaf(a.v[i], b.v[i], c.v[i]));
   return a;
 }
@@ -160,10 +168,6 @@ KEDGE_INLINE float reduce_max(F32x16 a) {
     for (int i = 0; i < width; ++i) a.v[i] = a.v[i] > a.v[i + width] ? a.v[i] : a.v[i + width];
   return a.v[0];
 }
-
-// Called, not inlined: products are unrolled by hand, and loops over bytes in each step of them
-// would take half a minute to build.
-#define KEDGE_OUTLINE [[maybe_unused]] __attribute__((noinline))
 
 // Weights in bytes: lane i of the product owns bytes 4i..4i+3.
 KEDGE_OUTLINE U8x64 load_u8(const void* p) {
