@@ -7,6 +7,7 @@
 #include <new>
 #include <string>
 
+#include "kedge/core/hash.hpp"
 #include "kedge/kernel/cpu/panel.hpp"
 
 namespace kedge::inline KEDGE_ABI {
@@ -45,6 +46,17 @@ class Loader {
 
   std::size_t bytes() const { return bytes_; }
 
+  // Of the packed weights, in the order of their places.
+  Result<std::uint64_t> digest() const {
+    Hash all;
+    for (const Item& item : items_) {
+      const std::string& name = item.source->name;
+      all.add(std::as_bytes(std::span(name.data(), name.size())));
+      KEDGE_CHECK(digest(*item.target, all));
+    }
+    return all.value();
+  }
+
   // Fills `memory`, which has bytes() bytes, and points the targets into it.
   Status pack(std::byte* memory) {
     for (Item& item : items_) {
@@ -67,6 +79,28 @@ class Loader {
   }
 
  private:
+  // A megabyte at a time, so that all workers share in it.
+  Status digest(const Tensor& target, Hash& all) const {
+    static constexpr std::size_t step = std::size_t{1} << 20;
+    const std::size_t bytes = target.layout == Layout::panel16
+                                  ? cpu::packed_bytes(target.element, target.rows(), target.width())
+                                  : target.bytes();
+    std::vector<std::uint64_t> parts((bytes + step - 1) / step);
+    struct Context {
+      std::span<const std::byte> from;
+      std::uint64_t* to;
+    } context{{target.data, bytes}, parts.data()};
+    const auto body = [](void* c, std::size_t task) noexcept {
+      const auto& [from, to] = *static_cast<Context*>(c);
+      const auto rest = from.subspan(task * step);
+      to[task] = Hash::of(rest.first(std::min(step, rest.size())));
+    };
+    SerialExecutor serial;
+    Executor& executor = options_.executor == nullptr ? serial : *options_.executor;
+    KEDGE_CHECK(executor.tasks(parts.size(), body, &context));
+    all.add(std::as_bytes(std::span(parts)));
+    return {};
+  }
   Result<const io::GgufTensor*> find(const std::string& name, int rank, std::int64_t rows,
                                      std::int64_t width) const {
     const io::GgufTensor* t = file_.tensor(name);
@@ -139,6 +173,23 @@ Status find_llama(Loader& loader, const ModelConfig& c, LlamaWeights& w) {
   return loader.matrix("token_embd.weight", c.vocabulary, c.width, w.embedding);
 }
 
+// What the weights do not say about what a model computes.
+Result<std::uint64_t> digest(const ModelConfig& c, std::uint64_t weights) {
+  Hash hash;
+  hash.add(std::as_bytes(std::span(c.architecture.data(), c.architecture.size())));
+  for (const std::int64_t shape : {c.vocabulary, c.layers, c.width, c.feed_forward, c.heads,
+                                   c.kv_heads, c.head_dim, c.rotary_dims})
+    hash.add_value(shape);
+  double frequency[max_rotary_dims / 2];
+  KEDGE_CHECK(rope_frequencies(c.rotary_dims, c.rope_base, c.rope_scaling, frequency));
+  hash.add(std::as_bytes(std::span(frequency, static_cast<std::size_t>(c.rotary_dims / 2))));
+  hash.add_value(c.rope_interleaved);
+  hash.add_value(c.norm_eps);
+  hash.add_value(c.tied_output);
+  hash.add_value(weights);
+  return hash.value();
+}
+
 }  // namespace
 
 Result<std::shared_ptr<const Model>> Model::load(const io::Gguf& file,
@@ -164,6 +215,8 @@ Result<std::shared_ptr<const Model>> Model::load(const io::Gguf& file,
 
   KEDGE_TRY(model->memory_, Buffer::create(loader.bytes(), "weights", options.allocator));
   KEDGE_CHECK(loader.pack(model->memory_.data()));
+  KEDGE_TRY(const std::uint64_t weights, loader.digest());
+  KEDGE_TRY(model->fingerprint_, digest(config, weights));
   LlamaWeights& w = model->weights_;
   if (config.tied_output) w.output = w.embedding;
   model->step_bytes_ = loader.bytes() - (config.tied_output ? 0 : w.embedding.bytes());
