@@ -15,8 +15,10 @@ class KEDGE_API Plan {
   static Result<Plan> compile(const Graph& graph, const Cpu& cpu,
                               const Allocator& allocator = default_allocator()) noexcept;
 
-  // Runs `rows` rows, the first `outputs` entries of the outputs' inputs being filled in.
-  Status run(std::int64_t rows, std::int64_t outputs) noexcept;
+  // Runs `rows` rows, the first `outputs` entries of the outputs' inputs being filled in. `cancel`
+  // as in Cpu::run: afterwards the plan may run again, what it computed being void.
+  Status run(std::int64_t rows, std::int64_t outputs,
+             const std::atomic<bool>* cancel = nullptr) noexcept;
 
   // Where a value of the graph lives: inputs are written here before run(), outputs read after it.
   Tensor locate(Tensor value) const noexcept;
