@@ -9,6 +9,7 @@
 #include "common/output.hpp"
 #include "kedge/io/safetensors.hpp"
 #include "kedge/model/model.hpp"
+#include "kedge/state/kv_page.hpp"
 #include "kedge/text/chat_template.hpp"
 #include "kedge/text/tokenizer.hpp"
 
@@ -86,9 +87,8 @@ void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
   const auto text = [](std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); };
   table.row({"packed weights",
              fmt::format("{} ({} while loading)", text(e.weights), text(e.weights + e.loading))});
-  table.row({"keys and values", fmt::format("{} per position in f16, {} for a context of {}",
-                                            text(e.kv_per_position), text(e.kv), e.context)});
-  table.row({"activations and tables", text(e.activations + e.tables)});
+  table.row({fmt::format("cache of {} positions", e.context), text(e.kv) + " in f16"});
+  table.row({"activations and tables", text(e.activations + e.tables + e.sampling)});
   table.row({"memory in all", text(e.total())});
   json["memory"] = {{"stored", e.stored},
                     {"weights", e.weights},
@@ -99,6 +99,7 @@ void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
                     {"recurrent", e.recurrent},
                     {"activations", e.activations},
                     {"tables", e.tables},
+                    {"sampling", e.sampling},
                     {"total", e.total()}};
 }
 

@@ -71,7 +71,7 @@ int logits(const Options& o) {
     progress.show(static_cast<double>(first) / static_cast<double>(tokens.size()));
     rows.clear();
     for (std::size_t i = first; i < std::min(first + step, tokens.size()); ++i)
-      rows.push_back({tokens[i], static_cast<std::int32_t>(i), sequence.index(), true});
+      rows.push_back({tokens[i], static_cast<std::int32_t>(i), sequence.index(), Need::logits});
     const auto count = static_cast<std::int64_t>(rows.size());
     Transaction transaction = must(sequence.begin(count));
     must(forward.run(rows));

@@ -171,14 +171,15 @@ Result<Plan> Plan::compile(const Graph& graph, const Cpu& cpu, const Allocator& 
   return fail(Code::out_of_memory, "plan", "no memory to compile %zu nodes", graph.nodes_.size());
 }
 
-Status Plan::run(std::int64_t rows, std::int64_t outputs) noexcept {
+Status Plan::run(std::int64_t rows, std::int64_t outputs,
+                 const std::atomic<bool>* cancel) noexcept {
   if (rows < 1 || rows > max_rows_)
     return fail(Code::invalid_argument, "plan", "rows: expected 1..%lld, found %lld",
                 static_cast<long long>(max_rows_), static_cast<long long>(rows));
   if (outputs < 0 || outputs > max_outputs_)
     return fail(Code::invalid_argument, "plan", "outputs: expected 0..%lld, found %lld",
                 static_cast<long long>(max_outputs_), static_cast<long long>(outputs));
-  return cpu_.run(phases_, outputs_begin_, {rows, outputs});
+  return cpu_.run(phases_, outputs_begin_, {rows, outputs}, cancel);
 }
 
 Tensor Plan::locate(Tensor value) const noexcept {

@@ -6,6 +6,7 @@
 #include "kedge/graph/plan.hpp"
 #include "kedge/model/model.hpp"
 #include "kedge/model/transformer.hpp"
+#include "kedge/op/top_k.hpp"
 #include "kedge/state/kv_cache.hpp"
 
 namespace kedge::inline KEDGE_ABI {
@@ -27,10 +28,12 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
   KvCache::Options kv;
   kv.element = shape.cache;
   kv.positions = e.context;
+  kv.sequences = shape.sequences;
   kv.pages = 1;
   KEDGE_TRY(const KvCache cache,
             KvCache::create(config_.layers, config_.kv_heads, config_.head_dim, kv));
-  const std::int64_t pages = (e.context + page_positions - 1) / page_positions;
+  const std::int64_t longest = (e.context + page_positions - 1) / page_positions;
+  const std::int64_t pages = shape.pages > 0 ? shape.pages : longest * shape.sequences;
   e.kv_per_position = cache.layout().bytes_per_position();
   e.kv = cache.layout().pool_bytes(pages);
 
@@ -38,7 +41,16 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
   Graph graph(shape.max_rows, shape.max_outputs);
   KEDGE_CHECK(build_transformer(graph, *this, cache, rope));
   KEDGE_TRY(e.activations, Plan::bytes_needed(graph));
-  e.tables = rope.bytes() + static_cast<std::uint64_t>(pages) * 2 * sizeof(std::int32_t);
+  // Page tables of the sequences, the pool's free and shared pages, the text.
+  const std::int64_t words = longest * shape.sequences + 2 * pages + e.context + 1;
+  e.tables = rope.bytes() + static_cast<std::uint64_t>(words) * sizeof(std::int32_t);
+  // Adjusted logits, counts and candidates of a draw, and the largest logits of every output.
+  op::TopK::Args top;
+  top.x = tensor(nullptr, Element::f32, shape.max_outputs, config_.vocabulary);
+  top.k = static_cast<std::int32_t>(std::min(shape.max_top, config_.vocabulary));
+  const std::int64_t values =
+      4 * config_.vocabulary + shape.max_outputs * (2 * top.k + op::TopK::scratch_width(top));
+  e.sampling = static_cast<std::uint64_t>(values) * sizeof(float);
   return e;
 }
 

@@ -6,6 +6,7 @@
 #include "io/shown.hpp"
 #include "kedge/core/quantize.hpp"
 #include "kedge/kernel/cpu/panel.hpp"
+#include "model/fingerprint.hpp"
 #include "model/packer.hpp"
 
 namespace kedge::inline KEDGE_ABI {
@@ -171,6 +172,7 @@ Status ModelLoader::load(Model& model) {
     std::memset(item.target->data + item.bytes, 0, round_up(item.bytes) - item.bytes);
   }
   for (const LoadItem& item : items_) KEDGE_CHECK(packer.pack(item));
+  KEDGE_TRY(model.fingerprint_, fingerprint(model.config_, items_, options_.executor));
   if (model.config_.tied_output) model.weights_.output = model.weights_.embedding;
   return {};
 }

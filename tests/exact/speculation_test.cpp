@@ -219,7 +219,7 @@ TEST_P(Speculation, CommitAndUndoMoveNoByte) {
     std::vector<Row> rows;
     for (std::int64_t p = text->length(); p < text->length() + count; ++p)
       rows.push_back({tokens[static_cast<std::size_t>(p)], static_cast<std::int32_t>(p),
-                      text->index(), p + 1 == text->length() + count});
+                      text->index(), p + 1 == text->length() + count ? Need::logits : Need::none});
     const Status status = forward->run(rows);
     EXPECT_TRUE(status) << show(status.error());
   };

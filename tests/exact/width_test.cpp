@@ -245,7 +245,7 @@ TEST_P(Widths, AnotherSequenceInTheBatch) {
         for (std::int64_t i = 0; i < n; ++i) {
           const std::int64_t p = t.sequence.length() + i;
           rows.push_back({t.tokens[static_cast<std::size_t>(p)], static_cast<std::int32_t>(p),
-                          t.sequence.index(), true});
+                          t.sequence.index(), Need::logits});
         }
       }
       if (rows.empty()) continue;

@@ -88,7 +88,7 @@ class TinyModels : public testing::TestWithParam<const char*> {
       std::vector<Row> batch;
       for (std::size_t i = 0; i < rows; ++i)
         batch.push_back({golden_.tokens[first + i], static_cast<std::int32_t>(first + i),
-                         sequence->index(), true});
+                         sequence->index(), Need::logits});
       if (!ok(forward->run(batch))) return result;
       for (std::size_t i = 0; i < rows; ++i) {
         const auto logits = forward->logits(static_cast<std::int64_t>(i));

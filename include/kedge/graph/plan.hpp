@@ -18,8 +18,10 @@ class KEDGE_API Plan {
   // Bytes that the plan of this graph will take, without making it.
   static Result<std::size_t> bytes_needed(const Graph& graph) noexcept;
 
-  // Runs `rows` rows, the first `outputs` entries of the outputs' inputs being filled in.
-  Status run(std::int64_t rows, std::int64_t outputs) noexcept;
+  // Runs `rows` rows, the first `outputs` entries of the outputs' inputs being filled in. `cancel`
+  // as in Cpu::run: afterwards the plan may run again, what it computed being void.
+  Status run(std::int64_t rows, std::int64_t outputs,
+             const std::atomic<bool>* cancel = nullptr) noexcept;
 
   // Where a value of the graph lives: inputs are written here before run(), outputs read after it.
   Tensor locate(Tensor value) const noexcept;

@@ -17,6 +17,9 @@ struct SessionShape {
   Element cache = Element::f16;   // of keys and values
   std::int64_t max_rows = 128;    // of one pass
   std::int64_t max_outputs = 17;  // rows of a pass that may want logits
+  std::int64_t max_top = 64;      // largest logits that sampling may look at
+  std::int64_t sequences = 1;     // that live at once, with forks
+  std::int64_t pages = 0;         // of 64 positions that they share; 0: enough for all
 };
 
 struct MemoryEstimate {
@@ -29,9 +32,12 @@ struct MemoryEstimate {
   std::uint64_t kv = 0;               // whole pages for `context`
   std::uint64_t recurrent = 0;        // states that do not grow; 0 for transformers
   std::uint64_t activations = 0;      // of one pass
-  std::uint64_t tables = 0;           // rotary angles, page tables, the plan
+  std::uint64_t tables = 0;           // rotary angles, page tables, the text
+  std::uint64_t sampling = 0;         // at most, whatever the options of sampling
 
-  std::uint64_t session() const noexcept { return kv + recurrent + activations + tables; }
+  std::uint64_t session() const noexcept {
+    return kv + recurrent + activations + tables + sampling;
+  }
   // At its highest: buffers of loading are gone when a session is created.
   std::uint64_t total() const noexcept { return weights + std::max(loading, session()); }
 };

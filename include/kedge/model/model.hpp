@@ -83,6 +83,9 @@ class KEDGE_API Model {
   const ModelConfig& config() const noexcept { return config_; }
   const ModelWeights& weights() const noexcept { return weights_; }
 
+  // Of configuration and weights: tells saved states of different models apart (core/hash.hpp).
+  std::uint64_t fingerprint() const noexcept { return fingerprint_; }
+
   std::size_t weight_bytes() const noexcept { return memory_.size(); }
   // Bytes of weights that a step reads once, whatever its rows: the floor of its time.
   std::size_t step_bytes() const noexcept { return step_bytes_; }
@@ -94,6 +97,7 @@ class KEDGE_API Model {
   Buffer memory_, rope_factors_;
   std::size_t step_bytes_ = 0;
   std::uint64_t stored_bytes_ = 0;
+  std::uint64_t fingerprint_ = 0;
 };
 
 }  // namespace kedge::inline KEDGE_ABI
