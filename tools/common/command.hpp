@@ -22,5 +22,6 @@ void add_op(CLI::App& root, Commands& commands);
 void add_inspect(CLI::App& root, Commands& commands);
 void add_check(CLI::App& root, Commands& commands);
 void add_bench(CLI::App& root, Commands& commands);
+void add_tokenize(CLI::App& root, Commands& commands);
 
 }  // namespace kedge::tools
