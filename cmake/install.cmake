@@ -9,6 +9,7 @@ write_basic_package_version_file(${PROJECT_BINARY_DIR}/kedge-config-version.cmak
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/kedge-config.cmake ${PROJECT_BINARY_DIR}/kedge-config-version.cmake
   ${PROJECT_SOURCE_DIR}/cmake/FindPcre2.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/FindUtf8proc.cmake
   DESTINATION ${KEDGE_INSTALL_CMAKEDIR} COMPONENT kedge)
 
 # kedge.pc: from its own place to the prefix, however deep the library folder is.

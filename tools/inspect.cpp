@@ -103,7 +103,8 @@ void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
                     {"total", e.total()}};
 }
 
-void describe(const ModelFiles& files, nlohmann::json& json, std::FILE* out) {
+void describe(const ModelFiles& files, const std::string& path, nlohmann::json& json,
+              std::FILE* out) {
   Table table = Table::of_pairs();
   const auto say = [&](const char* what, const std::string& text, bool yes) {
     table.row({what, (yes ? "" : "no: ") + text});
@@ -141,18 +142,16 @@ void describe(const ModelFiles& files, nlohmann::json& json, std::FILE* out) {
     if (const auto memory = Model::estimate(files, {}, {})) say_memory(*memory, table, json);
     else say("tensors", fmt::format("{}: {}", memory.error().place, memory.error().reason), false);
   }
-  if (files.gguf() == nullptr) {
-    say("tokenizer", "folders are read without their text parts", false);
-  } else {
-    const io::Gguf& file = *files.gguf();
-    if (const auto tokenizer = text::Tokenizer::from_gguf(file))
-      say("tokenizer",
-          fmt::format("{} tokens, pre-tokenizer {}", tokenizer->size(), tokenizer->pre()), true);
-    else say("tokenizer", tokenizer.error().reason, false);
-    if (const auto chat = text::ChatTemplate::from_gguf(file))
-      say("chat template", std::string(chat->name()), true);
-    else say("chat template", chat.error().reason, false);
-  }
+  const io::Gguf* gguf = files.gguf();
+  if (const auto tokenizer = gguf != nullptr ? text::Tokenizer::from_gguf(*gguf)
+                                             : text::Tokenizer::from_folder(path.c_str()))
+    say("tokenizer",
+        fmt::format("{} tokens, pre-tokenizer {}", tokenizer->size(), tokenizer->pre()), true);
+  else say("tokenizer", tokenizer.error().reason, false);
+  if (const auto chat = gguf != nullptr ? text::ChatTemplate::from_gguf(*gguf)
+                                        : text::ChatTemplate::from_folder(path.c_str()))
+    say("chat template", std::string(chat->name()), true);
+  else say("chat template", chat.error().reason, false);
   std::fputs("\nWhat Kedge can do with it\n", out);
   table.print(out);
 }
@@ -205,7 +204,7 @@ int inspect_model(const Options& o) {
     tensors.print(out);
   }
   print_totals(totals, json, out);
-  describe(files, json, out);
+  describe(files, o.file, json, out);
   write_json(o.json, json);
   return 0;
 }

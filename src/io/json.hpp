@@ -12,7 +12,7 @@
 
 namespace kedge::inline KEDGE_ABI::io {
 
-class Json {
+class KEDGE_API Json {
  public:
   enum class Type : std::uint8_t { null, boolean, integer, real, string, array, object };
   struct Limits {

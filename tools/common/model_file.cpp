@@ -87,14 +87,14 @@ ModelFile load_model(const std::string& path, Executor* executor, const LoadOpti
     return true;
   };
   file.model = must(Model::load(files, options));
-  if (files.gguf() == nullptr) {
-    file.no_tokenizer = file.no_chat = "folders are read without their text parts";
-    return file;
-  }
-  const io::Gguf& gguf = *files.gguf();
-  if (auto tokenizer = text::Tokenizer::from_gguf(gguf)) file.tokenizer = *std::move(tokenizer);
+  const io::Gguf* gguf = files.gguf();
+  if (auto tokenizer = gguf != nullptr ? text::Tokenizer::from_gguf(*gguf)
+                                       : text::Tokenizer::from_folder(path.c_str()))
+    file.tokenizer = *std::move(tokenizer);
   else file.no_tokenizer = tokenizer.error().reason;
-  if (auto chat = text::ChatTemplate::from_gguf(gguf)) file.chat = *std::move(chat);
+  if (auto chat = gguf != nullptr ? text::ChatTemplate::from_gguf(*gguf)
+                                  : text::ChatTemplate::from_folder(path.c_str()))
+    file.chat = *std::move(chat);
   else file.no_chat = chat.error().reason;
   return file;
 }
