@@ -25,7 +25,13 @@ endif()
 
 if(KEDGE_TEXT)
   find_package(Pcre2 QUIET)
-  kedge_decide(KEDGE_TEXT Pcre2_FOUND "PCRE2 with 8-bit code units (Debian: libpcre2-dev)")
+  find_package(Utf8proc QUIET)
+  set(kedge_found FALSE)
+  if(Pcre2_FOUND AND Utf8proc_FOUND)
+    set(kedge_found TRUE)
+  endif()
+  kedge_decide(KEDGE_TEXT kedge_found
+    "PCRE2 with 8-bit code units and utf8proc (Debian: libpcre2-dev libutf8proc-dev)")
 endif()
 
 if(KEDGE_VULKAN)

@@ -13,8 +13,8 @@ configure_package_config_file(${PROJECT_SOURCE_DIR}/cmake/kedge-config.cmake.in
 write_basic_package_version_file(${PROJECT_BINARY_DIR}/kedge-config-version.cmake
   COMPATIBILITY SameMinorVersion)
 install(FILES ${PROJECT_BINARY_DIR}/kedge-config.cmake ${PROJECT_BINARY_DIR}/kedge-config-version.cmake
-  ${PROJECT_SOURCE_DIR}/cmake/FindPcre2.cmake ${PROJECT_SOURCE_DIR}/cmake/kedge_add_op.cmake
-  ${PROJECT_SOURCE_DIR}/cmake/kedge_add_shader.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/FindPcre2.cmake ${PROJECT_SOURCE_DIR}/cmake/FindUtf8proc.cmake
+  ${PROJECT_SOURCE_DIR}/cmake/kedge_add_op.cmake ${PROJECT_SOURCE_DIR}/cmake/kedge_add_shader.cmake
   DESTINATION ${KEDGE_INSTALL_CMAKEDIR} COMPONENT kedge)
 install(DIRECTORY ${PROJECT_SOURCE_DIR}/shaders/common DESTINATION ${KEDGE_INSTALL_CMAKEDIR}/shaders
   COMPONENT kedge)

@@ -25,6 +25,7 @@ struct Options {
   std::int64_t max_tokens = 128, context = 0;
   double temperature = 0;
   MachineOptions machine;
+  LoadOptions load;
 };
 
 std::atomic<bool> interrupted{false};
@@ -65,7 +66,7 @@ int generate(const Options& o) {
   const DraftChoice draft = parse_draft(o.draft);
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const ModelFile file = load_model(o.model, executor.get());
+  const ModelFile file = load_model(o.model, executor.get(), o.load);
   const std::vector<std::int32_t> prompt = prompt_tokens(o, file);
 
   Session::Options options;
@@ -73,6 +74,7 @@ int generate(const Options& o) {
   options.executor = executor.get();
   options.context = o.context;
   options.cache = o.machine.cache_element();
+  options.memory_budget = o.load.session_budget(*file.model);
   options.max_draft = draft.max_draft();
   Session session = must(Session::create(file.model, options));
   session.set_drafter(draft.make(session.context() + 1));
@@ -120,7 +122,7 @@ int generate(const Options& o) {
 void add_generate(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("generate", "Stream a text from a model");
   const auto o = std::make_shared<Options>();
-  app->add_option("--model", o->model, "GGUF file")->required();
+  app->add_option("--model", o->model, "GGUF file, or folder with config.json")->required();
   CLI::Option_group* prompt = app->add_option_group("Prompt", "One of these");
   prompt->add_option("--prompt", o->prompt, "The prompt itself");
   prompt->add_option("--prompt-file", o->prompt_file, "File that holds the prompt; - is stdin");
@@ -146,6 +148,7 @@ void add_generate(CLI::App& root, Commands& commands) {
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);
+  o->load.add(*app);
   app->add_option("--json", o->json, "Write text, tokens and statistics to this file; - is stdout");
   commands.push_back({app, [o] {
                         if (o->chat && !o->tokens.empty())

@@ -1,5 +1,5 @@
-// kedge inspect: what is in a GGUF or safetensors file, and what Kedge can do with it.
-#include <cstring>
+// kedge inspect: what is in a GGUF file, a folder or a safetensors file, what Kedge can do with it,
+// and how much memory that takes.
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -7,10 +7,8 @@
 #include "common/command.hpp"
 #include "common/failure.hpp"
 #include "common/output.hpp"
-#include "kedge/io/gguf.hpp"
 #include "kedge/io/safetensors.hpp"
-#include "kedge/kernel/cpu/panel.hpp"
-#include "kedge/model/config.hpp"
+#include "kedge/model/model.hpp"
 #include "kedge/state/kv_page.hpp"
 #include "kedge/text/chat_template.hpp"
 #include "kedge/text/tokenizer.hpp"
@@ -85,27 +83,38 @@ Table tensor_table() {
   return table;
 }
 
-// What the weights take in memory: matrices in panels, vectors as they are.
-double packed_bytes(const io::Gguf& file) {
-  double sum = 0;
-  for (const io::GgufTensor& t : file.tensors()) {
-    const bool matrix = t.rank == 2 && t.supported;
-    sum += matrix ? static_cast<double>(cpu::packed_bytes(t.element, t.extent[0], t.extent[1]))
-                  : static_cast<double>(t.bytes);
-  }
-  return sum;
+void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
+  const auto text = [](std::uint64_t bytes) { return bytes_text(static_cast<double>(bytes)); };
+  table.row({"packed weights",
+             fmt::format("{} ({} while loading)", text(e.weights), text(e.weights + e.loading))});
+  table.row({fmt::format("cache of {} positions", e.context), text(e.kv) + " in f16"});
+  table.row({"activations and tables", text(e.activations + e.tables + e.sampling)});
+  table.row({"memory in all", text(e.total())});
+  json["memory"] = {{"stored", e.stored},
+                    {"weights", e.weights},
+                    {"loading", e.loading},
+                    {"context", e.context},
+                    {"kv_per_position", e.kv_per_position},
+                    {"kv", e.kv},
+                    {"recurrent", e.recurrent},
+                    {"activations", e.activations},
+                    {"tables", e.tables},
+                    {"sampling", e.sampling},
+                    {"total", e.total()}};
 }
 
-void describe(const io::Gguf& file, nlohmann::json& json, std::FILE* out) {
+void describe(const ModelFiles& files, const std::string& path, nlohmann::json& json,
+              std::FILE* out) {
   Table table = Table::of_pairs();
   const auto say = [&](const char* what, const std::string& text, bool yes) {
     table.row({what, (yes ? "" : "no: ") + text});
     json["support"][what] = {{"supported", yes}, {"text", text}};
   };
   std::map<std::string, std::size_t> unknown;
-  for (const io::GgufTensor& t : file.tensors())
-    if (!t.supported) ++unknown[io::ggml_type(t.type).name];
-  if (const auto config = read_config(file)) {
+  for (const FileTensor& t : files.tensors().tensors())
+    if (!t.supported) ++unknown[t.type];
+  const auto config = read_config(files);
+  if (config) {
     say("architecture",
         fmt::format("{}: {} layers, width {}, {} heads, {} key/value heads of {}, vocabulary {}, "
                     "context {}",
@@ -129,25 +138,25 @@ void describe(const io::Gguf& file, nlohmann::json& json, std::FILE* out) {
   for (const auto& [type, count] : unknown)
     formats += fmt::format("{}{} tensors of {}", formats.empty() ? "" : ", ", count, type);
   say("tensor types", formats.empty() ? "all known" : formats, formats.empty());
-  json["packed_bytes"] = packed_bytes(file);
-  table.row({"packed weights", bytes_text(packed_bytes(file))});
-  if (const auto tokenizer = text::Tokenizer::from_gguf(file))
+  if (config) {
+    if (const auto memory = Model::estimate(files, {}, {})) say_memory(*memory, table, json);
+    else say("tensors", fmt::format("{}: {}", memory.error().place, memory.error().reason), false);
+  }
+  const io::Gguf* gguf = files.gguf();
+  if (const auto tokenizer = gguf != nullptr ? text::Tokenizer::from_gguf(*gguf)
+                                             : text::Tokenizer::from_folder(path.c_str()))
     say("tokenizer",
         fmt::format("{} tokens, pre-tokenizer {}", tokenizer->size(), tokenizer->pre()), true);
   else say("tokenizer", tokenizer.error().reason, false);
-  if (const auto chat = text::ChatTemplate::from_gguf(file))
+  if (const auto chat = gguf != nullptr ? text::ChatTemplate::from_gguf(*gguf)
+                                        : text::ChatTemplate::from_folder(path.c_str()))
     say("chat template", std::string(chat->name()), true);
   else say("chat template", chat.error().reason, false);
   std::fputs("\nWhat Kedge can do with it\n", out);
   table.print(out);
 }
 
-int inspect_gguf(const Options& o) {
-  std::FILE* const out = text_stream(o.json);
-  const io::Gguf file = must(io::Gguf::open(o.file.c_str()));
-  nlohmann::json json = {{"file", o.file}, {"format", "gguf"}, {"version", file.version()}};
-  fmt::print(out, "{}: GGUF version {}, {}, {} tensors\n\n", o.file, file.version(),
-             bytes_text(static_cast<double>(file.source().size())), file.tensors().size());
+void print_metadata(const io::Gguf& file, nlohmann::json& json, std::FILE* out) {
   Table metadata;
   metadata.column("key", Table::Align::left);
   metadata.column("type", Table::Align::left);
@@ -157,17 +166,36 @@ int inspect_gguf(const Options& o) {
     json["metadata"][key] = value_text(value, 4096);
   }
   metadata.print(out);
+}
+
+// A GGUF file, all shards of one, or a folder.
+int inspect_model(const Options& o) {
+  std::FILE* const out = text_stream(o.json);
+  const ModelFiles files = must(ModelFiles::open(o.file.c_str()));
+  const auto& list = files.tensors().tensors();
+  double bytes = 0;
+  for (const FileTensor& t : list) bytes += static_cast<double>(t.bytes);
+  nlohmann::json json = {{"file", o.file}, {"files", files.files()}};
+  if (const io::Gguf* gguf = files.gguf()) {
+    json.update({{"format", "gguf"}, {"version", gguf->version()}});
+    fmt::print(out, "{}: GGUF version {}, {} file{}, {} tensors of {}\n\n", o.file, gguf->version(),
+               files.files(), files.files() == 1 ? "" : "s", list.size(), bytes_text(bytes));
+    print_metadata(*gguf, json, out);
+  } else {
+    json["format"] = "folder";
+    fmt::print(out, "{}: config.json and safetensors, {} file{}, {} tensors of {}\n", o.file,
+               files.files(), files.files() == 1 ? "" : "s", list.size(), bytes_text(bytes));
+  }
   std::map<std::string, Total> totals;
   Table tensors = tensor_table();
-  for (const io::GgufTensor& t : file.tensors()) {
-    const std::string type = io::ggml_type(t.type).name;
-    Total& total = totals[type];
+  for (const FileTensor& t : list) {
+    Total& total = totals[t.type];
     ++total.count;
     total.bytes += static_cast<double>(t.bytes);
-    tensors.row({printable(t.name, 64), type, shape_text(t.extent, t.rank),
+    tensors.row({printable(t.name, 64), t.type, shape_text(t.extent, t.rank),
                  grouped(static_cast<std::int64_t>(t.bytes))});
     json["tensors"].push_back({{"name", t.name},
-                               {"type", type},
+                               {"type", t.type},
                                {"shape", std::vector<std::int64_t>(t.extent, t.extent + t.rank)},
                                {"bytes", t.bytes}});
   }
@@ -176,7 +204,7 @@ int inspect_gguf(const Options& o) {
     tensors.print(out);
   }
   print_totals(totals, json, out);
-  describe(file, json, out);
+  describe(files, o.file, json, out);
   write_json(o.json, json);
   return 0;
 }
@@ -208,20 +236,17 @@ int inspect_safetensors(const Options& o) {
   }
   if (o.tensors) tensors.print(out);
   print_totals(totals, json, out);
-  std::fputs("\nKedge reads its tensors for single operators (kedge op); models come as GGUF.\n",
-             out);
+  std::fputs(
+      "\nKedge reads its tensors for single operators (kedge op); a model's folder has a "
+      "config.json.\n",
+      out);
   write_json(o.json, json);
   return 0;
 }
 
 int inspect(const Options& o) {
-  const io::Source source = must(io::Source::open(o.file.c_str()));
-  char magic[4] = {};
-  if (source.size() >= sizeof magic)
-    must(source.read(0, {reinterpret_cast<std::byte*>(magic), sizeof magic}));
-  return std::memcmp(magic, "GGUF", 4) == 0 || !o.file.ends_with(".safetensors")
-             ? inspect_gguf(o)
-             : inspect_safetensors(o);
+  if (!o.file.ends_with(".safetensors")) return inspect_model(o);
+  return inspect_safetensors(o);
 }
 
 }  // namespace
@@ -229,7 +254,8 @@ int inspect(const Options& o) {
 void add_inspect(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("inspect", "Show a file and what Kedge can do with it");
   const auto o = std::make_shared<Options>();
-  app->add_option("file", o->file, "GGUF or safetensors file")->required();
+  app->add_option("file", o->file, "GGUF file, folder with config.json, or safetensors file")
+      ->required();
   app->add_flag("--tensors", o->tensors, "List every tensor");
   app->add_option("--json", o->json, "Write everything to this file; - is stdout");
   commands.push_back({app, [o] { return inspect(*o); }});

@@ -21,6 +21,7 @@ struct Options {
   std::string model, tokens, tokens_file, out, json;
   std::int64_t width = 16;
   MachineOptions machine;
+  LoadOptions load;
 };
 
 // A safetensors header for one F32 tensor; the data follows.
@@ -43,7 +44,7 @@ int logits(const Options& o) {
                        : parse_tokens(o.tokens, "--tokens");
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const ModelFile file = load_model(o.model, executor.get());
+  const ModelFile file = load_model(o.model, executor.get(), o.load);
   const ModelConfig& config = file.model->config();
   const Cpu cpu = must(Cpu::create({isa, executor.get()}));
 
@@ -70,7 +71,7 @@ int logits(const Options& o) {
     progress.show(static_cast<double>(first) / static_cast<double>(tokens.size()));
     rows.clear();
     for (std::size_t i = first; i < std::min(first + step, tokens.size()); ++i)
-      rows.push_back({tokens[i], static_cast<std::int32_t>(i), sequence.index(), true});
+      rows.push_back({tokens[i], static_cast<std::int32_t>(i), sequence.index(), Need::logits});
     const auto count = static_cast<std::int64_t>(rows.size());
     Transaction transaction = must(sequence.begin(count));
     must(forward.run(rows));
@@ -97,7 +98,7 @@ void add_logits(CLI::App& root, Commands& commands) {
   CLI::App* app =
       root.add_subcommand("logits", "Write the logits of every position as safetensors");
   const auto o = std::make_shared<Options>();
-  app->add_option("--model", o->model, "GGUF file")->required();
+  app->add_option("--model", o->model, "GGUF file, or folder with config.json")->required();
   CLI::Option_group* tokens = app->add_option_group("Tokens", "One of these");
   tokens->add_option("--tokens", o->tokens, "Token numbers: 1,2,3");
   tokens->add_option("--tokens-file", o->tokens_file,
@@ -109,6 +110,7 @@ void add_logits(CLI::App& root, Commands& commands) {
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);
+  o->load.add(*app);
   app->add_option("--out", o->out, "File to write: tensor `logits`, f32 [tokens, vocabulary]")
       ->required();
   app->add_option("--json", o->json, "Write a summary to this file; - is stdout");

@@ -42,6 +42,11 @@ void shorten_path(const char* path, std::span<char> out) noexcept {
   else std::snprintf(out.data(), out.size(), "...%s", path + (length - (out.size() - 4)));
 }
 
+bool is_directory(const char* path) noexcept {
+  struct stat status;
+  return ::stat(path, &status) == 0 && S_ISDIR(status.st_mode);
+}
+
 Result<ReadFile> ReadFile::open(const char* path) noexcept {
   char place[128];
   shorten_path(path, place);

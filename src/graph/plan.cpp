@@ -68,26 +68,16 @@ bool writes(op::Role role) { return role != op::Role::input; }
 
 }  // namespace
 
-Result<Plan> Plan::compile(const Graph& graph, const Cpu& cpu, const Allocator& allocator) noexcept
-    try {
-  Plan plan;
-  plan.cpu_ = cpu;
-  plan.max_rows_ = graph.max_rows_;
-  plan.max_outputs_ = graph.max_outputs_;
-
-  KEDGE_TRY(plan.args_, Buffer::create(graph.args_.size(), "plan arguments", allocator));
-  if (!graph.args_.empty()) std::memcpy(plan.args_.data(), graph.args_.data(), graph.args_.size());
-  const auto args = [&](const Graph::Node& node) { return plan.args_.data() + node.args; };
-
-  // Lives
+std::size_t Plan::lay_out(const Graph& graph, std::vector<std::size_t>& offsets) {
   std::vector<Life> lives(graph.values_.size());
   for (std::size_t n = 0; n < graph.nodes_.size(); ++n) {
     struct Context {
       std::vector<Life>& lives;
       std::size_t node;
     } context{lives, n};
+    // The visitor only reads.
     graph.nodes_[n].table->tensors(
-        args(graph.nodes_[n]),
+        const_cast<std::byte*>(graph.args_.data() + graph.nodes_[n].args),
         [](void* c, Tensor& t, op::Role) {
           if (t.value == 0) return;
           auto& [all, node] = *static_cast<Context*>(c);
@@ -106,13 +96,35 @@ Result<Plan> Plan::compile(const Graph& graph, const Cpu& cpu, const Allocator& 
       lives[v].last = graph.nodes_.size();
     }
   }
+  const std::size_t total = place_values(lives, bytes);
+  for (const Life& life : lives) offsets.push_back(life.offset);
+  return total;
+}
+
+Result<std::size_t> Plan::bytes_needed(const Graph& graph) noexcept try {
+  std::vector<std::size_t> offsets;
+  return lay_out(graph, offsets) + graph.args_.size();
+} catch (const std::bad_alloc&) {
+  return fail(Code::out_of_memory, "plan", "no memory to lay out %zu nodes", graph.nodes_.size());
+}
+
+Result<Plan> Plan::compile(const Graph& graph, const Cpu& cpu, const Allocator& allocator) noexcept
+    try {
+  Plan plan;
+  plan.cpu_ = cpu;
+  plan.max_rows_ = graph.max_rows_;
+  plan.max_outputs_ = graph.max_outputs_;
+
+  KEDGE_TRY(plan.args_, Buffer::create(graph.args_.size(), "plan arguments", allocator));
+  if (!graph.args_.empty()) std::memcpy(plan.args_.data(), graph.args_.data(), graph.args_.size());
+  const auto args = [&](const Graph::Node& node) { return plan.args_.data() + node.args; };
 
   // Places
-  KEDGE_TRY(plan.arena_, Buffer::zeroed(place_values(lives, bytes), "activations", allocator));
-  plan.place_.resize(bytes.size());
-  for (std::size_t v = 0; v < bytes.size(); ++v)
-    plan.place_[v] = graph.values_[v].data != nullptr ? graph.values_[v].data
-                                                      : plan.arena_.data() + lives[v].offset;
+  std::vector<std::size_t> offsets;
+  KEDGE_TRY(plan.arena_, Buffer::zeroed(lay_out(graph, offsets), "activations", allocator));
+  for (std::size_t v = 0; v < offsets.size(); ++v)
+    plan.place_.push_back(graph.values_[v].data != nullptr ? graph.values_[v].data
+                                                           : plan.arena_.data() + offsets[v]);
 
   // Arguments, phases, barriers
   Hazards hazards;
@@ -159,14 +171,15 @@ Result<Plan> Plan::compile(const Graph& graph, const Cpu& cpu, const Allocator& 
   return fail(Code::out_of_memory, "plan", "no memory to compile %zu nodes", graph.nodes_.size());
 }
 
-Status Plan::run(std::int64_t rows, std::int64_t outputs) noexcept {
+Status Plan::run(std::int64_t rows, std::int64_t outputs,
+                 const std::atomic<bool>* cancel) noexcept {
   if (rows < 1 || rows > max_rows_)
     return fail(Code::invalid_argument, "plan", "rows: expected 1..%lld, found %lld",
                 static_cast<long long>(max_rows_), static_cast<long long>(rows));
   if (outputs < 0 || outputs > max_outputs_)
     return fail(Code::invalid_argument, "plan", "outputs: expected 0..%lld, found %lld",
                 static_cast<long long>(max_outputs_), static_cast<long long>(outputs));
-  return cpu_.run(phases_, outputs_begin_, {rows, outputs});
+  return cpu_.run(phases_, outputs_begin_, {rows, outputs}, cancel);
 }
 
 Tensor Plan::locate(Tensor value) const noexcept {

@@ -154,6 +154,20 @@ Result<std::uint64_t> Json::uint(const char* place, const char* what) const noex
   return number_;
 }
 
+Result<double> Json::number(const char* place, const char* what) const noexcept {
+  if (type_ == Type::real) return real_;
+  if (type_ != Type::integer)
+    return fail(Code::malformed, place, "%s: expected a number, found %s", what, type_name());
+  return negative_ ? static_cast<double>(static_cast<std::int64_t>(number_))
+                   : static_cast<double>(number_);
+}
+
+Result<bool> Json::boolean(const char* place, const char* what) const noexcept {
+  if (type_ != Type::boolean)
+    return fail(Code::malformed, place, "%s: expected true or false, found %s", what, type_name());
+  return number_ != 0;
+}
+
 Result<std::string_view> Json::string(const char* place, const char* what) const noexcept {
   if (type_ != Type::string)
     return fail(Code::malformed, place, "%s: expected a string, found %s", what, type_name());

@@ -12,7 +12,7 @@
 
 namespace kedge::inline KEDGE_ABI::io {
 
-class Json {
+class KEDGE_API Json {
  public:
   enum class Type : std::uint8_t { null, boolean, integer, real, string, array, object };
   struct Limits {
@@ -36,6 +36,8 @@ class Json {
 
   // Typed access; `place` and `what` ("tensor 'x': dtype") go into the error.
   Result<std::uint64_t> uint(const char* place, const char* what) const noexcept;
+  Result<double> number(const char* place, const char* what) const noexcept;  // integer or real
+  Result<bool> boolean(const char* place, const char* what) const noexcept;
   Result<std::string_view> string(const char* place, const char* what) const noexcept;
 
  private:

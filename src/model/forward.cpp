@@ -1,5 +1,8 @@
 #include "kedge/model/forward.hpp"
 
+#include <algorithm>
+
+#include "kedge/kernel/cpu/top_k.hpp"
 #include "kedge/op/attention.hpp"
 
 namespace kedge::inline KEDGE_ABI {
@@ -7,8 +10,13 @@ namespace kedge::inline KEDGE_ABI {
 Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& cpu, KvCache& cache,
                                 const Options& options) noexcept {
   const ModelConfig& config = model->config();
+  if (options.max_top < 0 || options.max_top > op::TopK::max_k)
+    return fail(Code::invalid_argument, "forward", "max_top: expected 0..%d, found %lld",
+                op::TopK::max_k, static_cast<long long>(options.max_top));
   Forward forward;
   forward.options_ = options;
+  forward.options_.max_top = std::min(options.max_top, config.vocabulary);
+  forward.cpu_ = cpu;
   forward.model_ = std::move(model);
   forward.cache_ = &cache;
   Tensor rope = tensor(nullptr, Element::f32, cache.positions(), config.rotary_dims);
@@ -17,7 +25,7 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   KEDGE_CHECK(fill_rope_table(rope, config.rope_base, config.rope_scaling));
 
   Graph graph(options.max_rows, options.max_outputs);
-  KEDGE_TRY(const LlamaValues values, build_llama(graph, *forward.model_, cache, rope));
+  KEDGE_TRY(const PassValues values, build_transformer(graph, *forward.model_, cache, rope));
   KEDGE_TRY(forward.plan_, Plan::compile(graph, cpu, options.allocator));
   forward.token_ = forward.plan_.locate(values.token);
   forward.position_ = forward.plan_.locate(values.position);
@@ -26,16 +34,63 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   forward.output_row_ = forward.plan_.locate(values.output_row);
   forward.logits_ = forward.plan_.locate(values.logits);
   forward.choice_ = forward.plan_.locate(values.choice);
+  KEDGE_TRY(forward.need_, Buffer::create(static_cast<std::size_t>(options.max_outputs), "forward",
+                                          options.allocator));
+  KEDGE_TRY(forward.top_memory_,
+            Buffer::create(forward.place_top(forward.options_.max_top, nullptr), "top logits",
+                           options.allocator));
   return forward;
 }
 
+// Points top_ into memory for k values; returns the bytes that all outputs take.
+std::size_t Forward::place_top(std::int64_t k, std::byte* memory) noexcept {
+  const std::int64_t outputs = options_.max_outputs;
+  top_ = {};
+  if (k == 0) return 0;
+  top_.x = logits_;
+  top_.k = static_cast<std::int32_t>(k);
+  std::size_t bytes = 0;
+  const auto place = [&](Element element, std::int64_t width) {
+    const Tensor t = tensor(memory == nullptr ? nullptr : memory + bytes, element, outputs, width);
+    bytes += t.bytes();
+    return t;
+  };
+  top_.index = place(Element::i32, k);
+  top_.value = place(Element::f32, k);
+  top_.scratch = place(Element::i32, op::TopK::scratch_width(top_));
+  return bytes;
+}
+
+Forward::Top Forward::top(std::int64_t i) const noexcept {
+  if (need_.as<Need>()[i] < Need::top_k || top_.x.empty()) return {};
+  const auto k = static_cast<std::size_t>(top_.k);
+  return {{top_.index.row<std::int32_t>(i), k}, {top_.value.row<float>(i), k}};
+}
+
 Status Forward::run(std::span<const Row> rows) noexcept {
+  KEDGE_CHECK(evaluate(rows, {}));
+  std::int64_t outputs = 0;
+  for (const Row& row : rows) outputs += row.need != Need::none ? 1 : 0;
+  for (std::int64_t i = 0; i < outputs; ++i) KEDGE_CHECK(finite(i));
+  return {};
+}
+
+Status Forward::finite(std::int64_t i) const noexcept {
+  if (choice(i) >= 0) return {};
+  const std::int32_t r = output_row_.as<std::int32_t>()[i];
+  return fail(Code::numeric, "logits", "a NaN at position %d of sequence %d (token %d)",
+              position_.as<std::int32_t>()[r], sequence_.as<std::int32_t>()[r],
+              token_.as<std::int32_t>()[r]);
+}
+
+Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
   const auto count = static_cast<std::int64_t>(rows.size());
   if (count < 1 || count > options_.max_rows)
     return fail(Code::invalid_argument, "forward", "rows: expected 1..%lld, found %lld",
                 static_cast<long long>(options_.max_rows), static_cast<long long>(count));
   const std::int64_t vocabulary = model_->config().vocabulary;
   std::int64_t outputs = 0;
+  bool wants_top = false;
   for (std::int64_t r = 0; r < count; ++r) {
     const Row& row = rows[static_cast<std::size_t>(r)];
     if (row.token < 0 || row.token >= vocabulary)
@@ -52,22 +107,23 @@ Status Forward::run(std::span<const Row> rows) noexcept {
     token_.as<std::int32_t>()[r] = row.token;
     position_.as<std::int32_t>()[r] = row.position;
     sequence_.as<std::int32_t>()[r] = row.sequence;
-    if (!row.wanted) continue;
+    if (row.need == Need::none) continue;
     if (outputs == options_.max_outputs)
       return fail(Code::invalid_argument, "forward", "more than %lld rows want their logits",
                   static_cast<long long>(options_.max_outputs));
+    wants_top = wants_top || row.need == Need::top_k;
+    need_.as<Need>()[outputs] = row.need;
     output_row_.as<std::int32_t>()[outputs++] = static_cast<std::int32_t>(r);
   }
   KEDGE_CHECK(op::fill_attention_tiles(position_.as<std::int32_t>(), sequence_.as<std::int32_t>(),
                                        count, tiles_));
-  KEDGE_CHECK(plan_.run(count, outputs));
-  for (std::int64_t i = 0; i < outputs; ++i)
-    if (choice(i) < 0) {
-      const Row& row = rows[static_cast<std::size_t>(output_row_.as<std::int32_t>()[i])];
-      return fail(Code::numeric, "logits", "a NaN at position %d of sequence %d (token %d)",
-                  row.position, row.sequence, row.token);
-    }
-  return {};
+  if (wants_top && (pass.top < 1 || pass.top > options_.max_top))
+    return fail(Code::invalid_argument, "forward", "top: expected 1..%lld, found %lld",
+                static_cast<long long>(options_.max_top), static_cast<long long>(pass.top));
+  KEDGE_CHECK(plan_.run(count, outputs, pass.cancel));
+  place_top(wants_top ? pass.top : 0, top_memory_.data());
+  if (!wants_top) return {};
+  return cpu_.run<op::TopK>(top_, outputs);
 }
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -33,12 +33,65 @@ Status check(std::int64_t rotary_dims, double base, const RopeScaling& s) noexce
       return fail(Code::invalid_argument, place,
                   "llama3 scaling and explicit frequency factors exclude each other");
   }
+  if (s.kind == RopeScalingKind::yarn) {
+    if (!(s.beta_slow > 0 && s.beta_fast >= s.beta_slow && s.beta_fast < 1e300))
+      return fail(Code::invalid_argument, place,
+                  "yarn scaling: expected 0 < beta_slow <= beta_fast, found %g and %g", s.beta_slow,
+                  s.beta_fast);
+    if (!(s.original_context > 0 && s.original_context < 1e300))
+      return fail(Code::invalid_argument, place, "original context: expected above 0, found %g",
+                  s.original_context);
+    if (!(s.attention_factor >= 0 && s.attention_factor < 1e30))
+      return fail(Code::invalid_argument, place, "attention factor: expected 0 or more, found %g",
+                  s.attention_factor);
+    if (!(base > 1))
+      return fail(Code::invalid_argument, place, "yarn scaling: expected a base above 1, found %g",
+                  base);
+  }
   return {};
+}
+
+constexpr double two_pi = 0x1.921fb54442d18p+2;
+
+// YaRN's ramp over the pairs: 0 where the frequency is kept, 1 where it is divided. As in the
+// transformers library (modeling_rope_utils.py).
+class YarnRamp {
+ public:
+  YarnRamp(std::int64_t dims, double log_base, const RopeScaling& s) noexcept
+      : low_(pair_of(s.beta_fast, dims, log_base, s)),
+        high_(pair_of(s.beta_slow, dims, log_base, s)) {
+    if (s.truncate) {
+      low_ = __builtin_floor(low_);
+      high_ = __builtin_ceil(high_);
+    }
+    if (!(low_ > 0)) low_ = 0;
+    const auto last = static_cast<double>(dims - 1);
+    if (!(high_ < last)) high_ = last;
+    if (low_ == high_) high_ += 0.001;
+  }
+  double operator()(std::int64_t pair) const noexcept {
+    const double t = (static_cast<double>(pair) - low_) / (high_ - low_);
+    return t > 0 ? (t < 1 ? t : 1) : 0;
+  }
+
+ private:
+  // The pair (a fraction) that turns `turns` times within the original context.
+  static double pair_of(double turns, std::int64_t dims, double log_base,
+                        const RopeScaling& s) noexcept {
+    return static_cast<double>(dims) * math::log(s.original_context / (turns * two_pi)) /
+           (2 * log_base);
+  }
+  double low_, high_;
+};
+
+double attention_factor(const RopeScaling& s) noexcept {
+  if (s.kind != RopeScalingKind::yarn) return 1;
+  if (s.attention_factor > 0) return s.attention_factor;
+  return s.factor > 1 ? 0.1 * math::log(s.factor) + 1 : 1;
 }
 
 // Llama 3.1's rule, as in the transformers library (modeling_rope_utils.py).
 double llama3(double frequency, const RopeScaling& s) noexcept {
-  constexpr double two_pi = 0x1.921fb54442d18p+2;
   const double wavelength = two_pi / frequency;
   if (wavelength < s.original_context / s.high_freq_factor) return frequency;
   if (wavelength > s.original_context / s.low_freq_factor) return frequency / s.factor;
@@ -54,11 +107,16 @@ Status rope_frequencies(std::int64_t rotary_dims, double base, const RopeScaling
   KEDGE_CHECK(check(rotary_dims, base, scaling));
   const os::ScopedFpEnv fp;
   const double log_base = math::log(base);
+  const YarnRamp ramp(rotary_dims, log_base, scaling);
   for (std::int64_t i = 0; i < rotary_dims / 2; ++i) {
     const double exponent = static_cast<double>(2 * i) / static_cast<double>(rotary_dims);
     double f = math::exp(-exponent * log_base);
     if (scaling.kind == RopeScalingKind::linear) f = f / scaling.factor;
     if (scaling.kind == RopeScalingKind::llama3) f = llama3(f, scaling);
+    if (scaling.kind == RopeScalingKind::yarn) {
+      const double divided = ramp(i);
+      f = f / scaling.factor * divided + f * (1 - divided);
+    }
     if (scaling.frequency_factors != nullptr) {
       const auto divisor = static_cast<double>(scaling.frequency_factors[i]);
       if (!(divisor > 0 && divisor < 1e300))
@@ -79,12 +137,13 @@ Status fill_rope_table(const Tensor& table, double base, const RopeScaling& scal
   KEDGE_CHECK(rope_frequencies(table.width(), base, scaling, frequency));
   const os::ScopedFpEnv fp;
   const std::int64_t half = table.width() / 2;
+  const double factor = attention_factor(scaling);
   for (std::int64_t p = 0; p < table.rows(); ++p) {
     auto* row = table.row<float>(p);
     for (std::int64_t i = 0; i < half; ++i) {
       const double angle = static_cast<double>(p) * frequency[i];
-      row[i] = static_cast<float>(math::cos(angle));
-      row[half + i] = static_cast<float>(math::sin(angle));
+      row[i] = static_cast<float>(math::cos(angle) * factor);
+      row[half + i] = static_cast<float>(math::sin(angle) * factor);
     }
   }
   return {};

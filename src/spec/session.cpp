@@ -1,41 +1,20 @@
+// Making a session, and what it is told before it generates.
 #include "kedge/spec/session.hpp"
 
 #include <algorithm>
-#include <chrono>
 #include <new>
 
-#include "kedge/verify/greedy.hpp"
+#include "spec/timer.hpp"
+#include "spec/walk.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 namespace {
-
-class Timer {
- public:
-  double lap_ms() noexcept {
-    const auto now = std::chrono::steady_clock::now();
-    const double ms = std::chrono::duration<double, std::milli>(now - last_).count();
-    last_ = now;
-    return ms;
-  }
-
- private:
-  std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
-};
-
-bool is_end(std::span<const std::int32_t> end_tokens, std::int32_t token) noexcept {
-  return std::find(end_tokens.begin(), end_tokens.end(), token) != end_tokens.end();
-}
-
-bool cancelled(const GenerateOptions& options) noexcept {
-  return options.cancel != nullptr && options.cancel->load(std::memory_order_relaxed);
-}
-
+constexpr const char* place = "session";
 }  // namespace
 
-Result<Session> Session::create(std::shared_ptr<const Model> model,
-                                const Options& options) noexcept {
-  constexpr const char* place = "session";
+Result<Session> Session::create(std::shared_ptr<const Model> model, const Options& options) noexcept
+    try {
   const ModelConfig& config = model->config();
   Session session;
   session.options_ = options;
@@ -50,184 +29,206 @@ Result<Session> Session::create(std::shared_ptr<const Model> model,
     return fail(Code::invalid_argument, place, "prefill_rows: expected 1..4096, found %lld",
                 static_cast<long long>(options.prefill_rows));
   KEDGE_TRY(const Cpu cpu, Cpu::create({options.isa, options.executor}));
+  session.options_.isa = cpu.isa();
 
+  SessionShape shape;
+  shape.context = options.context;
+  shape.cache = options.cache;
+  shape.max_rows = std::max(options.prefill_rows, options.max_draft + 1);
+  shape.max_outputs = options.max_draft + 1;
+  shape.max_top = most_top;
+  shape.sequences = options.sequences;
+  shape.pages = options.pages;
+  KEDGE_CHECK(model->check_budget(shape, options.memory_budget));
+
+  session.engine_ = std::make_shared<Engine>();
+  Engine& engine = *session.engine_;
   KvCache::Options kv;
   kv.element = options.cache;
-  kv.positions =
-      options.context > 0 ? options.context : std::min<std::int64_t>(config.context, 8192);
+  kv.positions = options.context > 0 ? options.context : std::min(config.context, default_context);
+  kv.sequences = options.sequences;
+  kv.pages = options.pages;
   kv.allocator = options.allocator;
-  KEDGE_TRY(KvCache cache, KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
-  session.cache_.reset(new (std::nothrow) KvCache(std::move(cache)));
-  if (session.cache_ == nullptr) return fail(Code::out_of_memory, place, "no memory");
+  KEDGE_TRY(engine.cache, KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
 
   Forward::Options forward;
-  forward.max_rows = std::max(options.prefill_rows, options.max_draft + 1);
-  forward.max_outputs = options.max_draft + 1;
+  forward.max_rows = shape.max_rows;
+  forward.max_outputs = shape.max_outputs;
+  forward.max_top = most_top;
   forward.allocator = options.allocator;
-  KEDGE_TRY(session.forward_, Forward::create(std::move(model), cpu, *session.cache_, forward));
-  KEDGE_TRY(session.sequence_, Sequence::create(*session.cache_));
-
-  const auto rows = static_cast<std::size_t>(forward.max_rows);
-  const auto draft = static_cast<std::size_t>(options.max_draft);
-  const std::size_t words = rows * (sizeof(Row) / 4) + draft + (draft + 1);
-  KEDGE_TRY(session.scratch_, Buffer::create(words * 4, place, options.allocator));
-  auto* memory = session.scratch_.as<std::int32_t>();
-  session.drafts_ = {memory, draft};
-  session.tokens_ = {memory + draft, draft + 1};
-  session.rows_ = {new (memory + 2 * draft + 1) Row[rows], rows};
+  const std::int64_t vocabulary = config.vocabulary;
+  KEDGE_TRY(engine.forward, Forward::create(std::move(model), cpu, engine.cache, forward));
+  KEDGE_TRY(session.sequence_, Sequence::create(engine.cache));
+  KEDGE_TRY(session.sampler_, Sampler::create(cpu.isa(), vocabulary, {}, options.allocator));
+  KEDGE_CHECK(session.allocate());
   return session;
+} catch (const std::bad_alloc&) {
+  return fail(Code::out_of_memory, place, "no memory");
 }
 
-Status Session::prefill(std::span<const std::int32_t> prompt,
-                        const GenerateOptions& options) noexcept {
-  const auto step = static_cast<std::size_t>(options_.prefill_rows);
-  for (std::size_t first = 0; first < prompt.size(); first += step) {
-    if (cancelled(options))
-      return fail(Code::cancelled, "session", "stopped after %zu of %zu prompt tokens", first,
-                  prompt.size());
-    const std::size_t count = std::min(step, prompt.size() - first);
-    KEDGE_TRY(Transaction transaction, sequence_.begin(static_cast<std::int64_t>(count)));
-    for (std::size_t i = 0; i < count; ++i)
-      rows_[i] = {prompt[first + i], static_cast<std::int32_t>(first + i), sequence_.index(),
-                  first + i + 1 == prompt.size()};
-    KEDGE_CHECK(forward_.run(rows_.first(count)));
-    KEDGE_CHECK(transaction.commit(static_cast<std::int64_t>(count)));
+Status Session::allocate() noexcept {
+  const auto text = static_cast<std::size_t>(engine_->cache.positions() + 1);
+  KEDGE_TRY(text_, Buffer::create(text * sizeof(std::int32_t), "text", options_.allocator));
+  const auto rows = static_cast<std::size_t>(engine_->forward.max_rows());
+  const auto draft = static_cast<std::size_t>(options_.max_draft), fresh = draft + 1;
+  const auto words = static_cast<std::size_t>(model().config().vocabulary + 31) / 32;
+  const std::size_t best = fresh * static_cast<std::size_t>(max_alternatives);
+  const std::size_t bytes =
+      rows * sizeof(Row) + 4 * (draft + fresh + words + fresh) + best * sizeof(Alternative);
+  KEDGE_TRY(scratch_, Buffer::create(bytes, place, options_.allocator));
+  std::byte* memory = scratch_.data();
+  const auto take = [&memory]<class T>(std::span<T>& span, std::size_t count) {
+    span = {new (memory) T[count], count};
+    memory += count * sizeof(T);
+  };
+  take(rows_, rows);
+  take(best_, best);
+  take(drafts_, draft);
+  take(tokens_, fresh);
+  take(allowed_, words);
+  take(logprobs_, fresh);
+  return {};
+}
+
+Status Session::set_sampling(const SamplingOptions& options) noexcept {
+  KEDGE_TRY(sampler_, Sampler::create(options_.isa, model().config().vocabulary, options,
+                                      options_.allocator));
+  return {};
+}
+
+void Session::set_constraint(Constraint constraint) noexcept {
+  constraint_ = std::move(constraint);
+  constrained_ = size_;
+  replay_constraint();
+}
+
+// Brings state_ to where the text stands. A token that the rules do not allow was an end token,
+// which does not advance them.
+void Session::replay_constraint() noexcept {
+  constrained_ = std::min(constrained_, size_);
+  if (!constraint_) return;
+  state_ = constraint_.start();
+  for (std::int64_t i = constrained_; i < size_; ++i) {
+    const std::int32_t token = text()[static_cast<std::size_t>(i)];
+    if (constraint_.allows(state_, token)) state_ = constraint_.advance(state_, token);
+  }
+}
+
+Status Session::report_logprobs(std::int32_t alternatives) noexcept {
+  const auto most =
+      std::min<std::int64_t>(max_alternatives, engine_->forward.model().config().vocabulary);
+  if (alternatives < -1 || alternatives > most)
+    return fail(Code::invalid_argument, place, "alternatives: expected -1..%lld, found %d",
+                static_cast<long long>(most), alternatives);
+  alternatives_ = alternatives;
+  return {};
+}
+
+Need Session::need() const noexcept {
+  Need least = Need::argmax;
+  if (constraint_ || alternatives_ >= 0) least = Need::logits;
+  else if (sampler_.plain_greedy()) least = Need::argmax;
+  else if (const std::int32_t top = sampler_.needs_top();
+           top > 0 && top <= engine_->forward.max_top())
+    least = Need::top_k;
+  else least = Need::logits;
+  return std::max(least, least_need_);
+}
+
+// Evaluates what the text has beyond the sequence.
+Status Session::prefill(const GenerateOptions& options) noexcept {
+  const std::int64_t start = sequence_.length();
+  while (sequence_.length() < size_) {
+    const std::int64_t first = sequence_.length();
+    const std::int64_t count = std::min(options_.prefill_rows, size_ - first);
+    const auto stopped = [&] {
+      return fail(Code::cancelled, place, "stopped after %lld of %lld prompt tokens",
+                  static_cast<long long>(sequence_.length() - start),
+                  static_cast<long long>(size_ - start));
+    };
+    if (spec::cancelled(options.cancel)) return stopped();
+    KEDGE_TRY(Transaction transaction, sequence_.begin(count));
+    for (std::int64_t i = 0; i < count; ++i)
+      rows_[static_cast<std::size_t>(i)] = {text()[static_cast<std::size_t>(first + i)],
+                                            static_cast<std::int32_t>(first + i), sequence_.index(),
+                                            first + i + 1 == size_ ? need() : Need::none};
+    if (const Status done = engine_->forward.evaluate(rows_.first(static_cast<std::size_t>(count)),
+                                                      {sampler_.needs_top(), options.cancel});
+        !done) {
+      if (done.error().code == Code::cancelled) return stopped();
+      return unexpected(done.error());
+    }
+    KEDGE_CHECK(transaction.commit(count));
+    const bool go_on = options.progress.report == nullptr ||
+                       options.progress.report(options.progress.context, "evaluating the prompt",
+                                               static_cast<double>(first + count - start) /
+                                                   static_cast<double>(size_ - start));
+    if (!go_on && sequence_.length() < size_) return stopped();
   }
   return {};
 }
 
+Result<std::int32_t> Session::append(std::span<const std::int32_t> tokens,
+                                     const GenerateOptions& options) noexcept {
+  if (tokens.empty()) return fail(Code::invalid_argument, place, "the prompt has no tokens");
+  spec::Timer timer;
+  const std::int64_t old_size = size_, old_length = sequence_.length();
+  const std::int64_t old_constrained = constrained_;
+  const std::int64_t size = size_ + static_cast<std::int64_t>(tokens.size());
+  if (size > context())
+    return fail(Code::out_of_memory, place,
+                "a text of %lld tokens is beyond the %lld positions that it may have; create the "
+                "session with a larger context",
+                static_cast<long long>(size), static_cast<long long>(context()));
+  std::copy(tokens.begin(), tokens.end(), text_.as<std::int32_t>() + size_);
+  size_ = size;
+  if (old_size == 0) prompt_ = size;
+  const auto undo = [&](const Error& error) {
+    size_ = old_size;
+    if (error.code == Code::cancelled) size_ = std::max(old_size, sequence_.length());
+    else if (const Status status = sequence_.rewind(old_length); !status) return status.error();
+    constrained_ = old_constrained;
+    replay_constraint();
+    drafting_ = false;
+    return error;
+  };
+  if (const Status done = prefill(options); !done) return unexpected(undo(done.error()));
+  constrained_ = size_;
+  replay_constraint();
+  // The matcher is told at the end, when nothing can fail any more.
+  Walk walk{{}, options.end_tokens, {}, state_, {}, {}};
+  const verify::Chosen chosen = choose(walk, 0);
+  if (chosen.failed) return unexpected(undo(walk.error));
+  text_.as<std::int32_t>()[size_++] = chosen.token;
+  if (drafter_) {
+    Status told;
+    if (drafting_) told = drafter_.append(text().subspan(static_cast<std::size_t>(old_size)));
+    else told = tell_drafter();
+    if (!told) return unexpected(undo(told.error()));
+    drafting_ = true;
+  }
+  state_ = walk.state;
+  ended_ = walk.reason;
+  if (ended_ == StopReason::none && options.stop.push != nullptr &&
+      options.stop.push(options.stop.context, chosen.token))
+    ended_ = StopReason::stop_text;
+  stats_.prompt_tokens += static_cast<std::int64_t>(tokens.size());
+  ++stats_.prefills;
+  ++stats_.tokens;
+  stats_.prefill_ms += timer.lap_ms();
+  return chosen.token;
+}
+
 Result<std::int32_t> Session::begin(std::span<const std::int32_t> prompt,
                                     const GenerateOptions& options) noexcept {
-  if (prompt.empty()) return fail(Code::invalid_argument, "session", "the prompt has no tokens");
-  Timer timer;
+  KEDGE_CHECK(rewind(0));
   stats_ = {};
-  newest_ = -1;
-  const auto restart = [this]() -> Status {
-    sequence_ = Sequence();
-    KEDGE_TRY(sequence_, Sequence::create(*cache_));
-    return {};
-  };
-  KEDGE_CHECK(restart());
-  Status done = prefill(prompt, options);
-  drafting_ = false;
-  if (done && drafter_) {
-    done = drafter_.begin(prompt);
-    const std::int32_t first = forward_.choice(0);
-    if (done) done = drafter_.append({&first, 1});
-  }
-  if (!done) {
-    KEDGE_CHECK(restart());
-    return unexpected(done.error());
-  }
-  drafting_ = static_cast<bool>(drafter_);
-  newest_ = forward_.choice(0);
-  stats_.prompt_tokens = static_cast<std::int64_t>(prompt.size());
-  stats_.tokens = 1;
-  stats_.prefill_ms = timer.lap_ms();
-  return newest_;
+  return append(prompt, options);
 }
 
-Result<Session::Round> Session::round(std::int64_t limit,
-                                      std::span<const std::int32_t> end_tokens) noexcept {
-  if (newest_ < 0) return fail(Code::invalid_argument, "session", "round before begin");
-  const std::int64_t room = cache_->positions() - sequence_.length();
-  Round result;
-  if (room < 1 || limit < 1) {
-    result.stop = room < 1 ? StopReason::context_full : StopReason::token_limit;
-    return result;
-  }
-  Timer timer;
-  double draft_ms = 0, target_ms = 0, verify_ms = 0, commit_ms = 0;
-
-  // 1. Draft. The pass yields one token more than the drafts that hold.
-  std::int64_t count = 0;
-  const std::int64_t most = std::min({options_.max_draft, limit - 1, room - 1});
-  if (drafting_ && most > 0) {
-    KEDGE_TRY(const draft::Proposal proposal,
-              drafter_.propose(drafts_.first(static_cast<std::size_t>(most))));
-    count = proposal.count;
-    if (count < 0 || count > most)
-      return fail(Code::invalid_argument, drafter_.name(),
-                  "proposal: expected 0..%lld tokens, found %lld", static_cast<long long>(most),
-                  static_cast<long long>(count));
-  }
-  const auto drafts = drafts_.first(static_cast<std::size_t>(count));
-  draft_ms = timer.lap_ms();
-
-  // 2. One pass over the newest token and the drafts.
-  KEDGE_TRY(Transaction transaction, sequence_.begin(1 + count));
-  const auto first = static_cast<std::int32_t>(transaction.first_position());
-  for (std::int64_t i = 0; i <= count; ++i)
-    rows_[static_cast<std::size_t>(i)] = {
-        i == 0 ? newest_ : drafts[static_cast<std::size_t>(i - 1)],
-        first + static_cast<std::int32_t>(i), sequence_.index(), true};
-  KEDGE_CHECK(forward_.run(rows_.first(static_cast<std::size_t>(count + 1))));
-  target_ms = timer.lap_ms();
-
-  // 3. Verify: the drafts that the target chose too, then its own token; cut after an end token.
-  const verify::Accepted accepted = verify::greedy(drafts, forward_.choices(count + 1));
-  std::int64_t fresh = 0;
-  for (; fresh <= accepted.count; ++fresh) {
-    const auto i = static_cast<std::size_t>(fresh);
-    tokens_[i] = fresh < accepted.count ? drafts[i] : accepted.next;
-    if (is_end(end_tokens, tokens_[i])) {
-      ++fresh;
-      result.stop = StopReason::end_token;
-      break;
-    }
-  }
-  const auto tokens = tokens_.first(static_cast<std::size_t>(fresh));
-  verify_ms = timer.lap_ms();
-
-  // 4. Commit what plain decoding would have evaluated: everything before the newest token.
-  if (drafting_) KEDGE_CHECK(drafter_.append(tokens));
-  KEDGE_CHECK(transaction.commit(fresh));
-  newest_ = tokens.back();
-  result.tokens = tokens;
-  result.proposed = count;
-  result.evaluated = accepted.evaluated;
-  result.accepted = std::min(accepted.count, fresh);
-  if (drafting_) drafter_.feedback(result.evaluated, result.accepted);
-  commit_ms = timer.lap_ms();
-
-  ++stats_.rounds;
-  stats_.tokens += fresh;
-  stats_.proposed += result.proposed;
-  stats_.evaluated += result.evaluated;
-  stats_.accepted += result.accepted;
-  stats_.rejected_rows += 1 + count - fresh;
-  for (std::int64_t i = 0; i < count; ++i) ++stats_.reached[static_cast<std::size_t>(i)];
-  for (std::int64_t i = 0; i < result.accepted; ++i) ++stats_.held[static_cast<std::size_t>(i)];
-  ++stats_.width[static_cast<std::size_t>(count + 1)];
-  stats_.draft_ms += draft_ms;
-  stats_.target_ms += target_ms;
-  stats_.verify_ms += verify_ms;
-  stats_.commit_ms += commit_ms;
-  return result;
-}
-
-Result<StopReason> Session::generate(std::span<const std::int32_t> prompt,
+Result<std::int32_t> Session::extend(std::span<const std::int32_t> tokens,
                                      const GenerateOptions& options) noexcept {
-  const auto emit = [&](const TokenEvent& event) {
-    return options.on_token == nullptr || options.on_token(options.context, event);
-  };
-  KEDGE_TRY(const std::int32_t first, begin(prompt, options));
-  auto position = static_cast<std::int64_t>(prompt.size());
-  if (!emit({first, position++, 0, false})) return StopReason::cancelled;
-  if (is_end(options.end_tokens, first)) return StopReason::end_token;
-  while (stats_.tokens < options.max_tokens) {
-    if (cancelled(options)) return StopReason::cancelled;
-    KEDGE_TRY(const Round r, round(options.max_tokens - stats_.tokens, options.end_tokens));
-    if (r.tokens.empty()) return r.stop;
-    Timer timer;
-    for (std::size_t i = 0; i < r.tokens.size(); ++i)
-      if (!emit(
-              {r.tokens[i], position++, stats_.rounds, static_cast<std::int64_t>(i) < r.accepted}))
-        return StopReason::cancelled;
-    stats_.emit_ms += timer.lap_ms();
-    if (r.stop != StopReason::none) return r.stop;
-  }
-  return StopReason::token_limit;
+  return append(tokens, options);
 }
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -1,40 +1,17 @@
 #include "kedge/text/chat_template.hpp"
 
-#include <iterator>
-
+#include "chat_formats.hpp"
 #include "guard.hpp"
+#include "json_reader.hpp"
+#include "text_file.hpp"
 
 namespace kedge::inline KEDGE_ABI::text {
 namespace {
 
-struct Row {
-  const char* name;
-  const char* source;          // as in the models that use it, newlines in literals unescaped
-  const char* default_system;  // what the system says when the first message is not its; or null
-};
-
-#define KEDGE_CHATML_MESSAGE \
-  "{{'<|im_start|>' + message['role'] + '\n' + message['content'] + '<|im_end|>' + '\n'}}"
-#define KEDGE_CHATML_END \
-  "{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\n' }}{% endif %}"
-#define KEDGE_SMOLLM2_SYSTEM "You are a helpful AI assistant named SmolLM, trained by Hugging Face"
-
-constexpr Row rows[] = {
-    {"chatml", "{% for message in messages %}" KEDGE_CHATML_MESSAGE KEDGE_CHATML_END, nullptr},
-    {"smollm2",
-     "{% for message in messages %}{% if loop.first and messages[0]['role'] != 'system' %}"
-     "{{ '<|im_start|>system\n" KEDGE_SMOLLM2_SYSTEM
-     "<|im_end|>\n' }}{% endif %}" KEDGE_CHATML_MESSAGE KEDGE_CHATML_END,
-     KEDGE_SMOLLM2_SYSTEM},
-};
-
-#undef KEDGE_CHATML_MESSAGE
-#undef KEDGE_CHATML_END
-#undef KEDGE_SMOLLM2_SYSTEM
-
 std::string known_names() {
   std::string names;
-  for (const Row& row : rows) names += (names.empty() ? "" : ", ") + std::string(row.name);
+  for (const ChatFormat& format : chat_formats())
+    names += (names.empty() ? "" : ", ") + std::string(format.name);
   return names;
 }
 
@@ -50,35 +27,41 @@ std::string normal_form(std::string_view source) {
   return text;
 }
 
-class Writer {
- public:
-  void markup(const char* marker) { segments_.push_back({marker, true}); }
-  void text(std::string_view text) {
-    if (segments_.empty() || segments_.back().is_markup) segments_.push_back({});
-    segments_.back().text += text;
-  }
-  void message(std::string_view role, std::string_view content) {
-    markup("<|im_start|>");
-    text(role);
-    text("\n");
-    text(content);
-    markup("<|im_end|>");
-    text("\n");
-  }
-  std::vector<Segment> take() { return std::move(segments_); }
+std::uint64_t fnv1a(std::string_view text) {
+  std::uint64_t hash = 0xCBF29CE484222325u;
+  for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 0x100000001B3u;
+  return hash;
+}
 
- private:
-  std::vector<Segment> segments_;
-};
+int row_of(std::string_view name) {
+  const std::span<const ChatFormat> formats = chat_formats();
+  for (std::size_t i = 0; i < formats.size(); ++i)
+    if (name == formats[i].name) return static_cast<int>(i);
+  return -1;
+}
+
+// A string, or a list of {"name": "default", "template": "..."}.
+Result<std::string_view> source_in(const JsonReader& config) {
+  const io::Json* json = config.find("chat_template");
+  if (json == nullptr) return fail(Code::not_found, config.file(), "there is no chat_template");
+  if (!json->is(io::Json::Type::array)) return config.string("chat_template");
+  for (std::size_t i = 0; i < json->items().size(); ++i) {
+    const JsonReader one = config.at(json->items()[i], "chat_template", i);
+    KEDGE_TRY(const std::string_view name, one.string("name"));
+    if (name == "default") return one.string("template");
+  }
+  return fail(Code::unsupported, config.file(), "chat_template: none has the name \"default\"");
+}
 
 }  // namespace
 
 Result<ChatTemplate> ChatTemplate::recognise(std::string_view source) noexcept {
   return guarded("chat template", [&]() -> Result<ChatTemplate> {
     const std::string wanted = normal_form(source);
-    for (int i = 0; i < static_cast<int>(std::size(rows)); ++i) {
-      if (wanted == rows[i].source) return ChatTemplate(i);
-    }
+    const std::uint64_t hash = fnv1a(wanted);
+    for (const ChatSource& known : chat_sources())
+      if (wanted.size() == known.bytes && hash == known.hash)
+        return ChatTemplate(row_of(known.name));
     return fail(Code::unsupported, "tokenizer.chat_template",
                 "unknown chat template of %zu bytes \"%.60s...\"; known: %s", source.size(),
                 wanted.c_str(), known_names().c_str());
@@ -87,29 +70,36 @@ Result<ChatTemplate> ChatTemplate::recognise(std::string_view source) noexcept {
 
 Result<ChatTemplate> ChatTemplate::named(std::string_view name) noexcept {
   return guarded("chat template", [&]() -> Result<ChatTemplate> {
-    for (int i = 0; i < static_cast<int>(std::size(rows)); ++i) {
-      if (name == rows[i].name) return ChatTemplate(i);
-    }
+    if (const int row = row_of(name); row >= 0) return ChatTemplate(row);
     return fail(Code::unsupported, "chat template", "unknown name \"%s\"; known: %s",
                 std::string(name.substr(0, 80)).c_str(), known_names().c_str());
   });
 }
 
-std::string_view ChatTemplate::name() const noexcept { return rows[row_].name; }
+Result<ChatTemplate> ChatTemplate::from_folder(const char* path) noexcept {
+  return guarded("chat template", [&]() -> Result<ChatTemplate> {
+    const std::string folder = std::string(path) + "/";
+    std::string source;
+    KEDGE_CHECK(read_if_there(folder + "chat_template.jinja", source));
+    if (!source.empty()) return recognise(source);
+    constexpr const char* file = "tokenizer_config.json";
+    KEDGE_TRY(const std::string text, read_text(folder + file));
+    KEDGE_TRY(const io::Json json, io::Json::parse(text, file, {}));
+    KEDGE_TRY(const std::string_view found, source_in(JsonReader(json, file, "")));
+    return recognise(found);
+  });
+}
+
+std::string_view ChatTemplate::name() const noexcept {
+  return chat_formats()[static_cast<std::size_t>(row_)].name;
+}
 
 Result<std::vector<Segment>> ChatTemplate::render(std::span<const Message> messages,
                                                   bool add_generation_prompt) const noexcept {
   return guarded("chat template", [&]() -> Result<std::vector<Segment>> {
-    Writer writer;
-    const char* system = rows[row_].default_system;
-    if (system != nullptr && !messages.empty() && messages[0].role != "system") {
-      writer.message("system", system);
-    }
-    for (const Message& message : messages) writer.message(message.role, message.content);
-    if (add_generation_prompt) {
-      writer.markup("<|im_start|>");
-      writer.text("assistant\n");
-    }
+    ChatWriter writer;
+    const ChatFormat& format = chat_formats()[static_cast<std::size_t>(row_)];
+    KEDGE_CHECK(format.write(messages, add_generation_prompt, writer));
     return writer.take();
   });
 }
@@ -134,6 +124,7 @@ Result<std::vector<std::int32_t>> encode_chat(const Tokenizer& tokenizer,
     std::vector<std::int32_t> ids;
     for (const Segment& segment : segments) {
       if (!segment.is_markup) {
+        options.continues = options.continues || &segment != segments.data();
         KEDGE_CHECK(tokenizer.append(segment.text, options, ids));
         continue;
       }

@@ -1,8 +1,8 @@
 // What a GGUF file says about text: tokenizer.ggml.* and the chat template.
-#include <algorithm>
 #include <limits>
 #include <string>
 
+#include "definition.hpp"
 #include "guard.hpp"
 #include "kedge/io/gguf.hpp"
 #include "kedge/text/chat_template.hpp"
@@ -10,11 +10,6 @@
 
 namespace kedge::inline KEDGE_ABI::text {
 namespace {
-
-// Control tokens that end an assistant's turn or a document in the families that use them. Files
-// name one of them as eos; models also stop with the others.
-constexpr std::string_view end_texts[] = {"<|im_end|>",      "<|endoftext|>", "<|eot_id|>",
-                                          "<|end_of_text|>", "<|eom_id|>",    "<|end|>"};
 
 Result<const io::GgufArray*> array_of(const io::Gguf& file, const char* key,
                                       io::GgufValue::Type type) {
@@ -44,11 +39,26 @@ Status read_types(const io::Gguf& file, TokenizerData& data) {
   data.types.reserve(types->integers.size());
   for (std::size_t i = 0; i < types->integers.size(); ++i) {
     const std::int64_t type = types->integers[i];
-    if (type < 1 || type > 5) {
-      return fail(Code::unsupported, key, "token %zu has type %lld; expected 1 to 5", i,
-                  static_cast<long long>(type));
+    const int last = data.model == "llama" ? 6 : 5;
+    if (type < 1 || type > last) {
+      return fail(Code::unsupported, key, "token %zu has type %lld; expected 1 to %d", i,
+                  static_cast<long long>(type), last);
     }
     data.types.push_back(static_cast<TokenType>(type));
+  }
+  return {};
+}
+
+Status read_scores(const io::Gguf& file, TokenizerData& data) {
+  constexpr const char* key = "tokenizer.ggml.scores";
+  KEDGE_TRY(const io::GgufArray* scores, array_of(file, key, io::GgufValue::Type::f32));
+  data.scores = scores->floats;
+  if (file.find("tokenizer.ggml.add_space_prefix") != nullptr) {
+    KEDGE_TRY(data.add_space_prefix, file.boolean("tokenizer.ggml.add_space_prefix"));
+  }
+  if (file.find("tokenizer.ggml.precompiled_charsmap") != nullptr) {
+    return fail(Code::unsupported, "tokenizer.ggml.precompiled_charsmap",
+                "SentencePiece's own normalization is not done");
   }
   return {};
 }
@@ -59,12 +69,7 @@ Status read_ends(const io::Gguf& file, TokenizerData& data) {
     KEDGE_CHECK(read_id(file, key, id));
     if (id) data.ends.push_back(*id);
   }
-  for (std::size_t i = 0; i < std::min(data.tokens.size(), data.types.size()); ++i) {
-    if (data.types[i] == TokenType::control && std::find(std::begin(end_texts), std::end(end_texts),
-                                                         data.tokens[i]) != std::end(end_texts)) {
-      data.ends.push_back(static_cast<std::int32_t>(i));
-    }
-  }
+  add_known_ends(data.tokens, data.types, data.ends);
   return {};
 }
 
@@ -76,14 +81,19 @@ Result<Tokenizer> Tokenizer::from_gguf(const io::Gguf& file) noexcept {
     TokenizerData data;
     KEDGE_TRY(const std::string_view model, file.string("tokenizer.ggml.model"));
     data.model = model;
+    const bool llama = data.model == "llama";
     // Other models have other keys; create() refuses the name before it looks at anything else.
-    if (data.model != "gpt2") return create(std::move(data));
-    KEDGE_TRY(const std::string_view pre, file.string("tokenizer.ggml.pre"));
-    data.pre = pre;
+    if (data.model != "gpt2" && !llama) return create(std::move(data));
     KEDGE_TRY(const io::GgufArray* tokens, array_of(file, "tokenizer.ggml.tokens", Type::string));
-    KEDGE_TRY(const io::GgufArray* merges, array_of(file, "tokenizer.ggml.merges", Type::string));
+    if (llama) {
+      KEDGE_CHECK(read_scores(file, data));
+    } else {
+      KEDGE_TRY(const std::string_view pre, file.string("tokenizer.ggml.pre"));
+      data.pre = pre;
+      KEDGE_TRY(const io::GgufArray* merges, array_of(file, "tokenizer.ggml.merges", Type::string));
+      data.merges = merges->strings;
+    }
     data.tokens = tokens->strings;
-    data.merges = merges->strings;
     KEDGE_CHECK(read_types(file, data));
     KEDGE_CHECK(read_id(file, "tokenizer.ggml.bos_token_id", data.bos));
     KEDGE_CHECK(read_id(file, "tokenizer.ggml.eos_token_id", data.eos));

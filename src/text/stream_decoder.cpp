@@ -7,17 +7,20 @@
 
 namespace kedge::inline KEDGE_ABI::text {
 
-Result<StreamDecoder> StreamDecoder::create(Tokenizer tokenizer, bool skip_special) noexcept {
+Result<StreamDecoder> StreamDecoder::create(Tokenizer tokenizer, bool skip_special,
+                                            bool begins_text) noexcept {
   return guarded("stream decoder", [&]() -> Result<StreamDecoder> {
     auto buffer = std::make_unique<char[]>(3 + tokenizer.longest_token());
-    return StreamDecoder(std::move(tokenizer), std::move(buffer), skip_special);
+    return StreamDecoder(std::move(tokenizer), std::move(buffer), skip_special, begins_text);
   });
 }
 
 std::string_view StreamDecoder::push(std::int32_t id) noexcept {
   if (skip_special_ && tokenizer_.is_special(id)) return {};
-  const std::string_view bytes = tokenizer_.token_bytes(id);
+  std::string_view bytes = tokenizer_.token_bytes(id);
   if (bytes.empty()) return {};
+  if (at_begin_ && bytes[0] == ' ') bytes.remove_prefix(1);
+  at_begin_ = false;
   std::memcpy(buffer_.get(), carry_.data(), held_);
   std::memcpy(buffer_.get() + held_, bytes.data(), bytes.size());
   const std::string_view all(buffer_.get(), held_ + bytes.size());
@@ -31,6 +34,7 @@ std::string_view StreamDecoder::finish() noexcept {
   std::memcpy(buffer_.get(), carry_.data(), held_);
   const std::string_view rest(buffer_.get(), held_);
   held_ = 0;
+  at_begin_ = strips_;
   return rest;
 }
 

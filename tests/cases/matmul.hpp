@@ -28,13 +28,19 @@ inline std::vector<Case<op::Matmul>> cases<op::Matmul>() {
         // With a single output nothing else says how large results are, so it always gets a
         // residual far from zero: a sum that happens to cancel would make any tolerance too small.
         const bool residual = n == 1 || (n + k) % 2 == 1;
+        // Some of the others get one row that all rows share.
+        const bool bias = !residual && k >= 32 && (k / 32 + n) % 3 != 0;
         const float size = 0.5f * std::sqrt(static_cast<float>(k));
         list.push_back({std::string(to_string(element)) + " N " + std::to_string(n) + " K " +
-                            std::to_string(k) + (residual ? " with residual" : ""),
+                            std::to_string(k) +
+                            (residual ? " with residual"
+                             : bias   ? " with bias"
+                                      : ""),
                         [=](Workspace& w, std::int64_t rows) {
                           op::Matmul::Args a;
                           a.x = random_matrix(w, op::Matmul::activation(element), 1, 1.0f, rows, k);
                           a.weight = random_matrix(w, element, 2, 0.5f, n, k);
+                          if (bias) a.residual = w.random(3, size, n);
                           if (residual) {
                             a.residual = w.random(3, size, rows, n);
                             for (std::int64_t i = 0; i < rows * n; ++i) {

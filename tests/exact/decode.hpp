@@ -23,6 +23,7 @@ inline Result<Decoded> decode(Session& session, std::span<const std::int32_t> pr
                               const std::function<void(Session&)>& after = {}) {
   Decoded d;
   d.logits = Logits(session.model().config().vocabulary);
+  session.set_least_need(Need::logits);
   KEDGE_TRY(const std::int32_t first, session.begin(prompt));
   d.tokens.push_back(first);
   d.logits.set(session.length() - 1, session.forward().logits(0));

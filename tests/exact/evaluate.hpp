@@ -62,7 +62,7 @@ inline Result<Logits> evaluate(const std::shared_ptr<const Model>& model,
     rows.clear();
     for (std::int64_t p = first; p < first + count; ++p)
       rows.push_back({tokens[static_cast<std::size_t>(p)], static_cast<std::int32_t>(p),
-                      sequence.index(), true});
+                      sequence.index(), Need::logits});
     KEDGE_CHECK(forward.run(rows));
     for (std::int64_t i = 0; i < count; ++i) logits.set(first + i, forward.logits(i));
     KEDGE_CHECK(transaction.commit(count));

@@ -2,14 +2,14 @@
 // logits are equal at every width. Its path: $KEDGE_MODEL, else models/ in the source folder.
 #include <gtest/gtest.h>
 
+#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <thread>
 
-#include "exact/decode.hpp"
-#include "exact/tiny_model.hpp"
-#include "kedge/draft/lookup.hpp"
-#include "kedge/draft/scripted.hpp"
+#include "exact/sampled.hpp"
 #include "support/all_executors.hpp"
 
 namespace kedge::tests {
@@ -113,6 +113,90 @@ class RealModel : public ::testing::Test {
 
 TEST_F(RealModel, SpeculativeTextsEqualPlainOnes) { texts(4, 32, 1); }
 TEST_F(RealModel, LogitsAreEqualAtSomeWidths) { widths(72, {2, 5, 8, 16}); }
+
+// Sampled, with a constraint on nothing but which tokens exist, a prompt that repeats itself.
+TEST_F(RealModel, SampledSpeculativeTextsEqualPlainOnes) {
+  Session::Options options;
+  options.executor = executor_;
+  options.context = 400;
+  auto plain = Session::create(model_, options), session = Session::create(model_, options);
+  ASSERT_TRUE(plain && session);
+  const SamplingOptions sampling{
+      .temperature = 0.8, .top_p = 0.95, .repetition_penalty = 1.1, .seed = 11};
+  ASSERT_TRUE(plain->set_sampling(sampling));
+  ASSERT_TRUE(session->set_sampling(sampling));
+  session->set_drafter(*draft::AnyDrafter::make(*draft::Lookup::create({})));
+  const auto text = prompt(55, 120);
+  const Decoded expected = must_decode(*plain, text, 40);
+  const Decoded found = must_decode(*session, text, 40, {}, poison_uncommitted);
+  EXPECT_EQ(found.tokens, expected.tokens);
+  EXPECT_TRUE(same_bytes(expected.logits, found.logits));
+}
+
+// A prompt of some seconds and a text, stopped at several moments. The best of some tries counts:
+// other programs may hold the processor.
+TEST_F(RealModel, StopsWithin50Milliseconds) {
+  Session::Options options;
+  options.executor = executor_;
+  options.context = 2048;
+  auto session = Session::create(model_, options);
+  ASSERT_TRUE(session);
+  const auto text = prompt(3, 1900);
+  const auto stop_after = [&](int wait_ms, auto&& call) {
+    std::atomic<bool> cancel{false};
+    std::chrono::steady_clock::time_point asked;
+    std::thread other([&] {
+      std::this_thread::sleep_for(std::chrono::milliseconds(wait_ms));
+      asked = std::chrono::steady_clock::now();
+      cancel = true;
+    });
+    call(cancel);
+    const auto back = std::chrono::steady_clock::now();
+    other.join();
+    return std::chrono::duration<double, std::milli>(back - asked).count();
+  };
+  double prefill = 1e9, decode = 1e9;
+  std::int64_t kept = 0;
+  for (int i = 0; i < 5; ++i) {
+    prefill = std::min(prefill, stop_after(150 + 37 * i, [&](std::atomic<bool>& cancel) {
+                         GenerateOptions generate;
+                         generate.cancel = &cancel;
+                         const auto begun = session->begin(text, generate);
+                         ASSERT_FALSE(begun);
+                         EXPECT_EQ(begun.error().code, Code::cancelled);
+                         kept = session->length();
+                         EXPECT_EQ(static_cast<std::int64_t>(session->text().size()), kept);
+                       }));
+  }
+  const auto short_text = std::span(text).first(60);
+  for (int i = 0; i < 5; ++i) {
+    ASSERT_TRUE(session->begin(short_text));
+    decode = std::min(decode, stop_after(50 + 13 * i, [&](std::atomic<bool>& cancel) {
+                        GenerateOptions generate;
+                        generate.max_tokens = 1 << 20;
+                        generate.cancel = &cancel;
+                        const auto stop = session->resume({}, generate);
+                        ASSERT_TRUE(stop);
+                        EXPECT_EQ(*stop, StopReason::cancelled);
+                      }));
+  }
+  EXPECT_LT(prefill, 50);
+  EXPECT_LT(decode, 50);
+  std::printf("             stopped within %.1f ms in a prompt, %.1f ms in a text\n", prefill,
+              decode);
+  // And goes on as if it had never been stopped.
+  const Decoded found = go_on(*session, 8);
+  auto plain = Session::create(model_, options);
+  ASSERT_TRUE(plain);
+  const auto all = std::vector<std::int32_t>(session->text().begin(), session->text().end());
+  const std::size_t old = all.size() - found.tokens.size();
+  ASSERT_TRUE(plain->begin(std::span(all).first(old)));
+  plain->set_least_need(Need::logits);
+  ASSERT_TRUE(plain->rewind(static_cast<std::int64_t>(old)));
+  const Decoded expected = go_on(*plain, 8);
+  EXPECT_EQ(found.tokens, expected.tokens);
+  EXPECT_TRUE(same_bytes(expected.logits, found.logits));
+}
 
 TEST_F(RealModel, SlowTwentySpeculativeTextsEqualPlainOnes) { texts(20, 128, 3); }
 TEST_F(RealModel, SlowLogitsAreEqualAtEveryWidth) {

@@ -29,7 +29,7 @@ std::vector<draft::Scripted::Step> every_pair() {
 // Tokens that every_pair() makes: a round of (p, a) makes a + 1.
 constexpr std::int64_t pair_tokens = 969;
 
-class Speculation : public ::testing::TestWithParam<Element> {
+class Speculation : public ::testing::TestWithParam<TinyKind> {
  protected:
   struct Plain {
     std::shared_ptr<const Model> model;
@@ -39,7 +39,7 @@ class Speculation : public ::testing::TestWithParam<Element> {
 
   void SetUp() override {
     spec_ = tiny_spec(GetParam(), 4);
-    static std::map<Element, Plain> all;
+    static std::map<TinyKind, Plain> all;
     Plain& p = all[GetParam()];
     if (p.model == nullptr) {
       p.model = load_tiny(spec_);
@@ -219,7 +219,7 @@ TEST_P(Speculation, CommitAndUndoMoveNoByte) {
     std::vector<Row> rows;
     for (std::int64_t p = text->length(); p < text->length() + count; ++p)
       rows.push_back({tokens[static_cast<std::size_t>(p)], static_cast<std::int32_t>(p),
-                      text->index(), p + 1 == text->length() + count});
+                      text->index(), p + 1 == text->length() + count ? Need::logits : Need::none});
     const Status status = forward->run(rows);
     EXPECT_TRUE(status) << show(status.error());
   };
@@ -405,6 +405,8 @@ TEST_P(Speculation, AnEndTokenInsideAnAcceptedBlockLeavesThePlainState) {
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, Speculation, ::testing::ValuesIn(cases::weight_elements),
+                         ElementName());
+INSTANTIATE_TEST_SUITE_P(Architectures, Speculation, ::testing::ValuesIn(tiny_architectures),
                          ElementName());
 
 }  // namespace

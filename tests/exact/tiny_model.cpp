@@ -48,9 +48,12 @@ class Maker {
     return t;
   }
   TinyTensor norm(const std::string& name, std::int64_t width) {
+    return vector(name, width, 1, 0.1f);
+  }
+  TinyTensor vector(const std::string& name, std::int64_t width, float mean, float deviation) {
     TinyTensor t{name, Element::f32, 0, width, {}};
     std::vector<float> values(static_cast<std::size_t>(width));
-    for (float& v : values) v = 1 + normal_(0.1f);
+    for (float& v : values) v = mean + normal_(deviation);
     t.bytes.resize(values.size() * sizeof(float));
     std::memcpy(t.bytes.data(), values.data(), t.bytes.size());
     return t;
@@ -65,13 +68,25 @@ class Maker {
 
 std::string TinySpec::describe() const {
   const auto name = [this](Element e) { return to_string(e == Element::count ? element : e); };
-  return std::string(name(element)) + " (value " + name(value) + ", down " + name(down) +
-         ", embedding " + name(embedding) + ", output " + (tied ? "tied" : name(output)) +
-         ") seed " + std::to_string(seed);
+  return (architecture == "llama" ? "" : architecture + " ") + name(element) + " (value " +
+         name(value) + ", down " + name(down) + ", embedding " + name(embedding) + ", output " +
+         (tied ? "tied" : name(output)) + ") seed " + std::to_string(seed);
 }
 
-TinySpec tiny_spec(Element element, std::uint64_t seed) {
+TinySpec tiny_spec(TinyKind kind, std::uint64_t seed) {
+  const Element element = kind.element;
   TinySpec s;
+  if (!kind.plain()) {
+    s.architecture = kind.architecture == "biased" ? "llama" : kind.architecture;
+    s.seed = seed;
+    s.element = element;
+    s.qk_norm = kind.architecture == "qwen3";
+    s.qkv_bias = !s.qk_norm;
+    s.output_bias = s.feed_forward_bias = kind.architecture == "biased";
+    s.head_dim = s.qk_norm ? 32 : 16;  // qwen3: heads wider than the model
+    s.tied = s.qk_norm;
+    return s;
+  }
   s.seed = seed;
   s.element = element;
   switch (element) {
@@ -122,6 +137,7 @@ TinySpec tiny_spec(Element element, std::uint64_t seed) {
 TinyFile make_tiny(const TinySpec& s) {
   TinyFile file;
   file.spec = s;
+  file.architecture = s.architecture;
   Maker make(s);
   auto& tensors = file.tensors;
   const std::int64_t q = s.heads * s.head_dim, kv = s.kv_heads * s.head_dim;
@@ -129,21 +145,35 @@ TinyFile make_tiny(const TinySpec& s) {
   // would else choose the token that it was given.
   const float embedding = s.tied ? 0.5f : 1.0f;
   const auto width = static_cast<float>(s.width);
+  const auto bias = [&](bool present, const std::string& name, std::int64_t values) {
+    if (present) tensors.push_back(make.vector(name + ".bias", values, 0, 0.3f));
+  };
   tensors.push_back(make.matrix("token_embd.weight", s.embedding, s.vocabulary, s.width,
                                 embedding * (s.tied ? 4.0f : std::sqrt(width))));
   for (std::int64_t i = 0; i < s.layers; ++i) {
     const std::string p = "blk." + std::to_string(i) + ".";
     tensors.push_back(make.norm(p + "attn_norm.weight", s.width));
     tensors.push_back(make.matrix(p + "attn_q.weight", Element::count, q, s.width, 1.5f));
+    bias(s.qkv_bias, p + "attn_q", q);
     tensors.push_back(make.matrix(p + "attn_k.weight", Element::count, kv, s.width, 1.5f));
+    bias(s.qkv_bias, p + "attn_k", kv);
     tensors.push_back(make.matrix(p + "attn_v.weight", s.value, kv, s.width, 2.0f));
+    bias(s.qkv_bias, p + "attn_v", kv);
+    if (s.qk_norm) {
+      tensors.push_back(make.norm(p + "attn_q_norm.weight", s.head_dim));
+      tensors.push_back(make.norm(p + "attn_k_norm.weight", s.head_dim));
+    }
     tensors.push_back(make.matrix(p + "attn_output.weight", Element::count, s.width, q, 2.0f));
+    bias(s.output_bias, p + "attn_output", s.width);
     tensors.push_back(make.norm(p + "ffn_norm.weight", s.width));
     tensors.push_back(
         make.matrix(p + "ffn_gate.weight", Element::count, s.feed_forward, s.width, 2.0f));
     tensors.push_back(
         make.matrix(p + "ffn_up.weight", Element::count, s.feed_forward, s.width, 1.0f));
+    bias(s.feed_forward_bias, p + "ffn_gate", s.feed_forward);
+    bias(s.feed_forward_bias, p + "ffn_up", s.feed_forward);
     tensors.push_back(make.matrix(p + "ffn_down.weight", s.down, s.width, s.feed_forward, 1.5f));
+    bias(s.feed_forward_bias, p + "ffn_down", s.width);
   }
   tensors.push_back(make.norm("output_norm.weight", s.width));
   if (!s.tied)
@@ -165,7 +195,8 @@ void TinyFile::erase(const std::string& name) {
 std::vector<std::byte> TinyFile::write() const {
   io::GgufWriter writer;
   const auto count = [&](const char* key, std::int64_t value) {
-    EXPECT_TRUE(writer.add_unsigned("llama." + std::string(key), static_cast<std::uint64_t>(value)))
+    EXPECT_TRUE(
+        writer.add_unsigned(spec.architecture + "." + key, static_cast<std::uint64_t>(value)))
         << key;
   };
   EXPECT_TRUE(writer.add_string("general.architecture", architecture));
@@ -179,8 +210,8 @@ std::vector<std::byte> TinyFile::write() const {
   count("attention.value_length", spec.head_dim);
   count("rope.dimension_count", spec.head_dim);
   count("context_length", spec.context);
-  EXPECT_TRUE(writer.add_float("llama.rope.freq_base", 10000));
-  EXPECT_TRUE(writer.add_float("llama.attention.layer_norm_rms_epsilon", 1e-5));
+  EXPECT_TRUE(writer.add_float(spec.architecture + ".rope.freq_base", 10000));
+  EXPECT_TRUE(writer.add_float(spec.architecture + ".attention.layer_norm_rms_epsilon", 1e-5));
   for (const TinyTensor& t : tensors) {
     const Tensor view = t.rows == 0 ? kedge::tensor(t.bytes.data(), t.element, t.width)
                                     : kedge::tensor(t.bytes.data(), t.element, t.rows, t.width);
@@ -192,10 +223,11 @@ std::vector<std::byte> TinyFile::write() const {
 }
 
 Result<std::shared_ptr<const Model>> load_bytes(const std::vector<std::byte>& bytes,
-                                                Executor* executor) {
+                                                Executor* executor, bool check_weights) {
   KEDGE_TRY(const io::Gguf file, io::Gguf::open(io::Source::memory(bytes, "tiny.gguf")));
   Model::Options options;
   options.executor = executor;
+  options.check_weights = check_weights;
   return Model::load(file, options);
 }
 

@@ -1,11 +1,14 @@
-// Tiny random Llamas as GGUF files in memory, in every weight format. Their scales are chosen so
-// that logits are of order one and the greedy text wanders: with a constant text the checks of
-// speculation would say nothing.
+// Tiny random models as GGUF files in memory, in every weight format and architecture. Their scales
+// are chosen so that logits are of order one and the greedy text wanders: with a constant text the
+// checks of speculation would say nothing.
 #pragma once
 
 #include <cstdint>
 #include <memory>
+#include <ostream>
 #include <string>
+#include <string_view>
+#include <tuple>
 #include <vector>
 
 #include "kedge/model/model.hpp"
@@ -21,12 +24,31 @@ struct TinySpec {
   std::int64_t layers = 2, width = 64, feed_forward = 96;
   std::int64_t heads = 4, kv_heads = 2, head_dim = 16;
   std::int64_t vocabulary = 131, context = 1280;
+  std::string architecture = "llama";
+  bool qkv_bias = false, output_bias = false, feed_forward_bias = false, qk_norm = false;
 
   std::string describe() const;
 };
 
-// A model of this format, small, with its own mix of shapes and side formats.
-TinySpec tiny_spec(Element element, std::uint64_t seed = 1);
+// What a test is instantiated with: a plain llama of a format, or one of `tiny_architectures`.
+struct TinyKind {
+  TinyKind(Element e, const char* kind = "llama") : element(e), architecture(kind) {}
+  bool plain() const { return architecture == "llama"; }
+  bool operator<(const TinyKind& o) const {
+    return std::tie(element, architecture) < std::tie(o.element, o.architecture);
+  }
+  Element element;
+  std::string_view architecture;  // or "biased": a llama with biases everywhere
+};
+inline const TinyKind tiny_architectures[] = {
+    {Element::q8_0, "qwen2"}, {Element::q4_0, "qwen3"}, {Element::f16, "biased"}};
+inline const char* to_string(const TinyKind& kind) {
+  return kind.plain() ? to_string(kind.element) : kind.architecture.data();
+}
+inline void PrintTo(const TinyKind& kind, std::ostream* out) { *out << to_string(kind); }
+
+// A model of this kind, small, with its own mix of shapes and side formats.
+TinySpec tiny_spec(TinyKind kind, std::uint64_t seed = 1);
 
 struct TinyTensor {
   std::string name;
@@ -39,7 +61,7 @@ struct TinyTensor {
 // What a file will say; tests break it before it is written.
 struct TinyFile {
   TinySpec spec;
-  std::string architecture = "llama";
+  std::string architecture;  // what general.architecture says
   std::vector<TinyTensor> tensors;
 
   TinyTensor& tensor(const std::string& name);
@@ -50,7 +72,8 @@ struct TinyFile {
 TinyFile make_tiny(const TinySpec& spec);
 
 Result<std::shared_ptr<const Model>> load_bytes(const std::vector<std::byte>& bytes,
-                                                Executor* executor = nullptr);
+                                                Executor* executor = nullptr,
+                                                bool check_weights = true);
 // Null, and a failure of the test, when it cannot be loaded.
 std::shared_ptr<const Model> load_tiny(const TinySpec& spec);
 

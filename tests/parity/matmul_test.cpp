@@ -50,7 +50,7 @@ Tensor row_of(Tensor t, std::int64_t row) {
 op::Matmul::Args row_of(const op::Matmul::Args& a, std::int64_t row) {
   op::Matmul::Args one = a;
   one.x = row_of(a.x, row);
-  if (!a.residual.empty()) one.residual = row_of(a.residual, row);
+  if (a.residual.rank > 1) one.residual = row_of(a.residual, row);
   one.y = row_of(a.y, row);
   return one;
 }
@@ -63,7 +63,10 @@ double allowed(const op::Matmul::Args& a, std::int64_t row, std::int64_t n) {
   std::vector<float> x(width), weight(width);
   decode_row(a.x.element, a.x.row<std::byte>(row), a.x.width(), x.data());
   cpu::decode_weight_row(a.weight, n, weight.data());
-  double sum = a.residual.empty() ? 0.0 : std::fabs(double(a.residual.row<float>(row)[n]));
+  double sum =
+      a.residual.empty()
+          ? 0.0
+          : std::fabs(double(a.residual.row<float>(op::Matmul::is_bias(a.residual) ? 0 : row)[n]));
   for (std::size_t k = 0; k < width; ++k) sum += std::fabs(double(weight[k]) * double(x[k]));
   double steps = static_cast<double>(width) + 2;
   if (is_quantized(a.weight.element)) {

@@ -39,6 +39,46 @@ TEST(ChatTemplate, RendersAndEncodesAsTransformersDoes) {
   expect_chats(small_tokenizer(), small_golden());
 }
 
+std::vector<Message> messages_of(const json& one) {
+  std::vector<Message> messages;
+  for (const json& message : one["messages"])
+    messages.push_back({message[0].get<std::string>(), message[1].get<std::string>()});
+  return messages;
+}
+
+TEST(ChatTemplate, EveryFamilyRendersAsItsOwnTemplateDoes) {
+  // Its vocabulary has the markers of all families.
+  const auto tokenizer = Tokenizer::from_folder(KEDGE_GOLDEN_DIR "/tokenizers/llama-bpe");
+  ASSERT_TRUE(tokenizer) << tokenizer.error().reason;
+  const json golden = read_golden("chat_templates.json");
+  ASSERT_GT(golden.size(), 300u);
+  std::size_t refused = 0;
+  for (const json& one : golden) {
+    SCOPED_TRACE(one.dump());
+    const std::vector<Message> messages = messages_of(one);
+    const auto format = ChatTemplate::named(one["template"].get<std::string>());
+    ASSERT_TRUE(format) << format.error().reason;
+    const auto segments = format->render(messages, one["prompt"].get<bool>());
+    ASSERT_EQ(segments.has_value(), !one["text"].is_null());
+    if (!segments) {
+      EXPECT_EQ(segments.error().code, Code::invalid_argument);
+      ++refused;
+      continue;
+    }
+    EXPECT_EQ(*join(*segments), one["text"].get<std::string>());
+    if (format->name() == "mistral") continue;  // the vocabulary lacks <s>
+    // Special tokens are the template's markers, one each, whatever the messages say.
+    const auto ids = encode_chat(*tokenizer, *format, messages, one["prompt"].get<bool>());
+    ASSERT_TRUE(ids) << ids.error().reason;
+    std::size_t special = 0, markers = 0;
+    for (const std::int32_t id : *ids) special += tokenizer->is_special(id);
+    for (const Segment& segment : *segments) markers += segment.is_markup;
+    EXPECT_EQ(special, markers);
+    EXPECT_EQ(*tokenizer->decode(*ids), one["text"].get<std::string>());
+  }
+  EXPECT_GT(refused, 20u);
+}
+
 TEST(ChatTemplate, WithoutMessagesOnlyThePromptRemains) {
   for (const char* name : {"chatml", "smollm2"}) {
     const auto format = ChatTemplate::named(name);

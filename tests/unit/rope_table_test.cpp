@@ -74,6 +74,36 @@ TEST(RopeTable, Llama3ScalingMatchesTransformers) {
   for (std::size_t i = 0; i < 32; ++i) EXPECT_NEAR(f[i] / double(expected[i]), 1.0, 1e-6) << i;
 }
 
+// Frequencies and the factor of cosines that transformers 5 computes (F32).
+TEST(RopeTable, YarnMatchesTransformers) {
+  RopeScaling scaling;
+  scaling.kind = RopeScalingKind::yarn;
+  scaling.factor = 4;
+  scaling.original_context = 32768;
+  const float wide[8] = {1.0f,           0.17782793939f,  0.03162277862f,  0.005375321489f,
+                         0.00060294114f, 4.445698505e-5f, 7.905693565e-6f, 1.405853368e-6f};
+  const auto f = frequencies(128, 1e6, scaling);
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_NEAR(f[8 * i] / double(wide[i]), 1.0, 1e-6) << i;
+
+  scaling.factor = 2.5;
+  scaling.original_context = 64;
+  const float narrow[12] = {1.0f,           0.3945350647f,  0.1508104205f,  0.0549999997f,
+                            0.01856635325f, 0.00861773919f, 0.00400000019f, 0.00185663579f,
+                            0.00086177367f, 0.0004f,        0.00018566358f, 8.617736603e-5f};
+  const auto g = frequencies(24, 10000.0, scaling);
+  for (std::size_t i = 0; i < 12; ++i) EXPECT_NEAR(g[i] / double(narrow[i]), 1.0, 2e-6) << i;
+  std::vector<float> row(24);
+  ASSERT_TRUE(fill_rope_table(tensor(row.data(), Element::f32, 1, 24), 10000.0, scaling));
+  EXPECT_EQ(row[0], static_cast<float>(0.1 * std::log(2.5) + 1));
+  EXPECT_EQ(row[12], 0.0f);
+  scaling.attention_factor = 0.5;
+  ASSERT_TRUE(fill_rope_table(tensor(row.data(), Element::f32, 1, 24), 10000.0, scaling));
+  EXPECT_EQ(row[3], 0.5f);
+  scaling.beta_slow = 64;
+  std::vector<double> none(12);
+  EXPECT_FALSE(rope_frequencies(24, 10000.0, scaling, none.data()));
+}
+
 TEST(RopeTable, RowsHoldCosinesThenSines) {
   constexpr std::int64_t positions = 300, dims = 12;
   std::vector<float> memory(positions * dims);

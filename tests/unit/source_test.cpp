@@ -45,11 +45,11 @@ TEST(Source, PathMappedAndRead) {
   ASSERT_TRUE(ok(sink));
   ASSERT_TRUE(ok(sink->write(bytes)));
   ASSERT_TRUE(ok(sink->finish()));
-  auto mapped = Source::open(path.c_str());
+  auto mapped = Source::open(path.c_str(), {.map = true});
   ASSERT_TRUE(ok(mapped));
   EXPECT_NE(mapped->mapped(), nullptr);
   expect_same_bytes(*mapped, bytes);
-  auto read = Source::open(path.c_str(), {.map = false});
+  auto read = Source::open(path.c_str());
   ASSERT_TRUE(ok(read));
   EXPECT_EQ(read->mapped(), nullptr);
   expect_same_bytes(*read, bytes);

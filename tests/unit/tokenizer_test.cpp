@@ -2,6 +2,7 @@
 
 #include <gtest/gtest.h>
 
+#include <cmath>
 #include <cstdlib>
 #include <map>
 #include <new>
@@ -230,7 +231,22 @@ struct Broken {
 
 TEST(Tokenizer, RefusesBrokenData) {
   const Broken all[] = {
-      {"model", [](TokenizerData& d) { d.model = "llama"; }, Code::unsupported, "\"llama\""},
+      {"model", [](TokenizerData& d) { d.model = "rwkv"; }, Code::unsupported, "\"rwkv\""},
+      {"scores", [](TokenizerData& d) { d.model = "llama"; }, Code::malformed, "0 scores for"},
+      {"a score",
+       [](TokenizerData& d) {
+         d.model = "llama";
+         d.scores.assign(d.tokens.size(), 1);
+         d.scores[7] = std::nan("");
+       },
+       Code::malformed, "not finite"},
+      {"a byte",
+       [](TokenizerData& d) {
+         d.model = "llama";
+         d.scores.assign(d.tokens.size(), 1);
+         d.types[9] = TokenType::byte;
+       },
+       Code::malformed, "token 9"},
       {"known models", [](TokenizerData& d) { d.model = ""; }, Code::unsupported, "gpt2"},
       {"pre", [](TokenizerData& d) { d.pre = "gpt-9"; }, Code::unsupported, "\"gpt-9\""},
       {"known pre", [](TokenizerData& d) { d.pre = ""; }, Code::unsupported, "smollm, llama-bpe"},

@@ -145,6 +145,34 @@ TEST(Tools, FailuresExitWith1AndOneLine) {
   expect_error("generate --tokens 1,999999 --max-tokens 2 --model " + tiny_model(), 1, "999999");
 }
 
+TEST(Tools, InspectEstimatesMemory) {
+  for (const char* model : {"qwen3", "qwen3.gguf"}) {
+    const Outcome o =
+        kedge_program("inspect --json - " + std::string(KEDGE_GOLDEN_DIR "/tiny/") + model);
+    ASSERT_EQ(o.status, 0) << o.err;
+    const auto memory = nlohmann::json::parse(o.out)["memory"];
+    EXPECT_EQ(memory["context"], 128);
+    // 2 layers, one head of 16 keys and 16 values in F16
+    EXPECT_EQ(memory["kv_per_position"], 2 * 2 * 16 * 2);
+    EXPECT_EQ(memory["kv"], 128 * 2 * 2 * 16 * 2);
+    EXPECT_GT(memory["weights"], memory["stored"]);
+    EXPECT_GT(memory["activations"], 0);
+    EXPECT_GE(memory["total"], memory["weights"].get<double>() + memory["kv"].get<double>());
+    EXPECT_NE(o.err.find("memory in all"), std::string::npos) << o.err;
+  }
+}
+
+TEST(Tools, MemoryBudgetsAndQuantizing) {
+  const std::string run = "generate --tokens 1,2 --max-tokens 2 --model " KEDGE_GOLDEN_DIR "/tiny/";
+  EXPECT_EQ(kedge_program(run + "qwen3 --memory-budget 10M").status, 0);
+  EXPECT_EQ(kedge_program(run + "grouped.gguf --quantize q8_0").status, 0);
+  expect_error(run + "qwen3 --memory-budget 100K", 1, "the budget is 102400");
+  expect_error(run + "qwen3 --memory-budget 200K", 1, "context");
+  expect_error(run + "qwen3 --memory-budget much", 2, "--memory-budget");
+  expect_error(run + "qwen3 --memory-budget 1X", 2, "1X");
+  expect_error(run + "qwen3 --quantize q8_0", 1, "needs a width divisible by 32, found 40");
+}
+
 TEST(Tools, HelpOfEverythingExitsWith0) {
   for (const char* command : {"", "generate", "logits", "op", "inspect", "quantize", "check",
                               "bench", "bench cost", "bench decode", "bench ops", "op rms_norm"}) {

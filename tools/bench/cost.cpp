@@ -65,7 +65,8 @@ class Passes {
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t position = transaction.first_position() + i;
       rows_.push_back({tokens_[static_cast<std::size_t>(position)],
-                       static_cast<std::int32_t>(position), sequence_.index(), measured});
+                       static_cast<std::int32_t>(position), sequence_.index(),
+                       measured ? Need::argmax : Need::none});
     }
     must(forward_.run(rows_));
     if (!measured) must(transaction.commit(count));

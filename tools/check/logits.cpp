@@ -83,7 +83,7 @@ class Sweep {
         for (std::size_t i = first; i < end; ++i)
           rows.push_back({tokens_[count - 1 - i], static_cast<std::int32_t>(i), other.index()});
       for (std::size_t i = first; i < end; ++i)
-        rows.push_back({tokens_[i], static_cast<std::int32_t>(i), sequence.index(), true});
+        rows.push_back({tokens_[i], static_cast<std::int32_t>(i), sequence.index(), Need::logits});
       Transaction transaction = must(sequence.begin(step));
       std::optional<Transaction> beside;
       if (way.neighbour) beside.emplace(must(other.begin(step)));

@@ -1,8 +1,10 @@
 #include "common/model_file.hpp"
 
+#include <charconv>
+
 #include "common/failure.hpp"
 #include "common/output.hpp"
-#include "kedge/io/gguf.hpp"
+#include "kedge/model/files.hpp"
 
 namespace kedge::tools {
 
@@ -37,21 +39,62 @@ std::vector<std::int32_t> ModelFile::encode_as_chat(const std::string& prompt) c
   return ids;
 }
 
-ModelFile load_model(const std::string& path, Executor* executor) {
+std::uint64_t parse_bytes(const std::string& text, const std::string& option) {
+  double number = 0;
+  const char *const end = text.data() + text.size(), *unit = text.data();
+  const auto [next, error] = std::from_chars(text.data(), end, number);
+  if (error == std::errc()) unit = next;
+  const std::string_view suffix(unit, static_cast<std::size_t>(end - unit));
+  const double factor = suffix.empty()                     ? 1
+                        : suffix == "K" || suffix == "KiB" ? 0x1p10
+                        : suffix == "M" || suffix == "MiB" ? 0x1p20
+                        : suffix == "G" || suffix == "GiB" ? 0x1p30
+                                                           : 0;
+  const double bytes = number * factor;
+  if (!(bytes >= 1 && bytes < 0x1p62))
+    bad_usage(option, "expected bytes as 500000, 300K, 20M or 1.5G, found \"{}\"", text);
+  return static_cast<std::uint64_t>(bytes);
+}
+
+void LoadOptions::add(CLI::App& app) {
+  app.add_option("--memory-budget", memory_budget,
+                 "Most bytes for weights, cache and activations: 500000, 300K, 20M, 1.5G");
+  app.add_option("--quantize", quantize, "Weights of F32, F16 or BF16 become q8_0, q4_0 or q4_k")
+      ->check(CLI::IsMember({"q8_0", "q4_0", "q4_k"}));
+}
+
+std::uint64_t LoadOptions::budget() const {
+  return memory_budget.empty() ? 0 : parse_bytes(memory_budget, "--memory-budget");
+}
+
+std::uint64_t LoadOptions::session_budget(const Model& model) const {
+  const std::uint64_t all = budget(), weights = model.weight_bytes();
+  return all == 0 ? 0 : all > weights ? all - weights : 1;
+}
+
+ModelFile load_model(const std::string& path, Executor* executor, const LoadOptions& load) {
   ModelFile file;
-  const io::Gguf gguf = must(io::Gguf::open(path.c_str()));
+  const ModelFiles files = must(ModelFiles::open(path.c_str()));
   Progress progress("loading");
   Model::Options options;
   options.executor = executor;
+  options.memory_budget = load.budget();
+  for (const Element element : {Element::q8_0, Element::q4_0, Element::q4_k})
+    if (load.quantize == to_string(element)) options.quantize = element;
   options.progress.context = &progress;
   options.progress.report = [](void* context, const char* what, double done) noexcept {
     static_cast<Progress*>(context)->show(done, what);
     return true;
   };
-  file.model = must(Model::load(gguf, options));
-  if (auto tokenizer = text::Tokenizer::from_gguf(gguf)) file.tokenizer = *std::move(tokenizer);
+  file.model = must(Model::load(files, options));
+  const io::Gguf* gguf = files.gguf();
+  if (auto tokenizer = gguf != nullptr ? text::Tokenizer::from_gguf(*gguf)
+                                       : text::Tokenizer::from_folder(path.c_str()))
+    file.tokenizer = *std::move(tokenizer);
   else file.no_tokenizer = tokenizer.error().reason;
-  if (auto chat = text::ChatTemplate::from_gguf(gguf)) file.chat = *std::move(chat);
+  if (auto chat = gguf != nullptr ? text::ChatTemplate::from_gguf(*gguf)
+                                  : text::ChatTemplate::from_folder(path.c_str()))
+    file.chat = *std::move(chat);
   else file.no_chat = chat.error().reason;
   return file;
 }

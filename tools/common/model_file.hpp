@@ -1,6 +1,7 @@
 // A model with the text parts of its file, as far as it has them.
 #pragma once
 
+#include <CLI/CLI.hpp>
 #include <cstdint>
 #include <memory>
 #include <optional>
@@ -26,7 +27,22 @@ struct ModelFile {
   std::vector<std::int32_t> encode_as_chat(const std::string& prompt) const;
 };
 
-// Shows progress; the executor's workers pack the weights.
-ModelFile load_model(const std::string& path, Executor* executor);
+// Options of commands that load a model.
+struct LoadOptions {
+  std::string memory_budget, quantize;
+
+  void add(CLI::App& app);
+  // For weights, cache and activations together; 0: no limit. A Failure names the option.
+  std::uint64_t budget() const;
+  // What of the budget is left for a session on this model.
+  std::uint64_t session_budget(const Model& model) const;
+};
+
+// "500000", "300K", "1.5G": bytes, with powers of 1024. A Failure names the option.
+std::uint64_t parse_bytes(const std::string& text, const std::string& option);
+
+// A GGUF file, a shard of one, or a folder. Shows progress; the executor's workers pack the
+// weights.
+ModelFile load_model(const std::string& path, Executor* executor, const LoadOptions& options = {});
 
 }  // namespace kedge::tools

@@ -53,19 +53,50 @@ Result<Cpu> Cpu::create(const Options& options) noexcept {
 
 namespace {
 
+// What tells the workers of a run to skip the rest. Every worker still meets the others at every
+// barrier, so it does not matter when each of them sees it.
+class Stop {
+ public:
+  explicit Stop(const std::atomic<bool>* asked) noexcept : asked_(asked) {}
+  bool watched() const noexcept { return asked_ != nullptr; }
+  bool now() noexcept {
+    if (asked_ == nullptr) return false;
+    if (stopped_.load(std::memory_order_relaxed)) return true;
+    if (!asked_->load(std::memory_order_relaxed)) return false;
+    stopped_.store(true, std::memory_order_relaxed);
+    return true;
+  }
+  // After the run: whether anything was skipped.
+  bool stopped() const noexcept { return stopped_.load(std::memory_order_relaxed); }
+
+ private:
+  const std::atomic<bool>* asked_;
+  std::atomic<bool> stopped_{false};
+};
+
 struct Walk {
   std::span<const cpu::Phase> phases;
   cpu::Launch launch;
   os::SpinBarrier* barrier;
+  Stop* stop;
 };
+
+// In a pass over a prompt one phase of a large model lasts a tenth of a second, so it is cut; a
+// decoding step's phases last a few milliseconds at most.
+constexpr std::int64_t rows_of_a_long_phase = 32;
+constexpr std::size_t slices_of_a_long_phase = 16;
 
 // Part p of n equal ranges of a phase. Static, so that a worker meets the same weights in its cache
 // again.
 void run_part(const cpu::Phase& phase, const cpu::Launch& launch, std::size_t part,
-              std::size_t parts) noexcept {
+              std::size_t parts, Stop& stop) noexcept {
   const std::size_t units = phase.units(phase.args, launch);
-  const std::size_t begin = units * part / parts, end = units * (part + 1) / parts;
-  if (begin < end) phase.body(phase.args, launch, begin, end);
+  std::size_t begin = units * part / parts;
+  const std::size_t end = units * (part + 1) / parts;
+  const bool cut = stop.watched() && launch.rows > rows_of_a_long_phase;
+  const std::size_t step = cut ? (end - begin) / slices_of_a_long_phase + 1 : end - begin;
+  for (; begin < end && !stop.now(); begin += step)
+    phase.body(phase.args, launch, begin, begin + step < end ? begin + step : end);
 }
 
 void walk_body(void* context, unsigned worker, unsigned workers) noexcept {
@@ -73,7 +104,7 @@ void walk_body(void* context, unsigned worker, unsigned workers) noexcept {
   const os::ScopedFpEnv fp;
   for (const cpu::Phase& phase : walk.phases) {
     if (phase.barrier) walk.barrier->wait(workers);
-    run_part(phase, walk.launch, worker, workers);
+    run_part(phase, walk.launch, worker, workers, *walk.stop);
   }
 }
 
@@ -81,31 +112,33 @@ struct TaskWalk {
   const cpu::Phase& phase;
   cpu::Launch launch;
   std::size_t parts;
+  Stop* stop;
 };
 
 void task_body(void* context, std::size_t task) noexcept {
   const TaskWalk& walk = *static_cast<TaskWalk*>(context);
   const os::ScopedFpEnv fp;
-  run_part(walk.phase, walk.launch, task, walk.parts);
+  run_part(walk.phase, walk.launch, task, walk.parts, *walk.stop);
 }
 
-Status run_phases(Executor* executor, std::span<const cpu::Phase> phases,
-                  const cpu::Launch& launch) noexcept {
+Status run_phases(Executor* executor, std::span<const cpu::Phase> phases, const cpu::Launch& launch,
+                  Stop& stop) noexcept {
   if (phases.empty() || launch.rows == 0) return {};
   // The gang may be smaller than asked for (a nested OpenMP region, say), so the barrier learns its
   // size from the gang itself.
   os::SpinBarrier barrier;
-  Walk walk{phases, launch, &barrier};
+  Walk walk{phases, launch, &barrier, &stop};
   if (executor == nullptr) {
     walk_body(&walk, 0, 1);
     return {};
   }
   if (executor->co_scheduled()) return executor->gang(walk_body, &walk);
   for (const cpu::Phase& phase : phases) {
+    if (stop.now()) return {};
     // Four parts a worker let the host balance; parts never change a byte.
     const std::size_t units = phase.units(phase.args, launch);
     const std::size_t limit = std::size_t{4} * executor->workers();
-    TaskWalk task{phase, launch, units < limit ? units : limit};
+    TaskWalk task{phase, launch, units < limit ? units : limit, &stop};
     KEDGE_CHECK(executor->tasks(task.parts, task_body, &task));
   }
   return {};
@@ -114,9 +147,16 @@ Status run_phases(Executor* executor, std::span<const cpu::Phase> phases,
 }  // namespace
 
 Status Cpu::run(std::span<const cpu::Phase> phases, std::size_t outputs_begin,
-                const cpu::Launch& launch) const noexcept {
-  KEDGE_CHECK(run_phases(executor_, phases.first(outputs_begin), launch));
-  return run_phases(executor_, phases.subspan(outputs_begin), {launch.outputs, launch.outputs});
+                const cpu::Launch& launch, const std::atomic<bool>* cancel) const noexcept {
+  Stop stop(cancel);
+  KEDGE_CHECK(run_phases(executor_, phases.first(outputs_begin), launch, stop));
+  if (!stop.stopped())
+    KEDGE_CHECK(run_phases(executor_, phases.subspan(outputs_begin),
+                           {launch.outputs, launch.outputs}, stop));
+  if (stop.stopped())
+    return fail(Code::cancelled, "cpu", "stopped within a pass of %lld rows",
+                static_cast<long long>(launch.rows));
+  return {};
 }
 
 }  // namespace kedge::inline KEDGE_ABI

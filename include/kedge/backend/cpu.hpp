@@ -2,6 +2,7 @@
 // (Kernel<Cpu, Op>::phases(isa, args)); run() walks phases with every worker.
 #pragma once
 
+#include <atomic>
 #include <span>
 
 #include "kedge/core/executor.hpp"
@@ -25,8 +26,10 @@ class KEDGE_API Cpu {
 
   // Runs the phases in order under Kedge's floating-point modes. A phase without `barrier` may run
   // beside the ones before it. Phases from `outputs_begin` on see launch.outputs as their rows.
+  // `cancel`, when given, is looked at between phases, and within them in passes of many rows: once
+  // it is true the workers skip what is left and Code::cancelled comes back.
   Status run(std::span<const cpu::Phase> phases, std::size_t outputs_begin,
-             const cpu::Launch& launch) const noexcept;
+             const cpu::Launch& launch, const std::atomic<bool>* cancel = nullptr) const noexcept;
 
   // One operator at once: check, cut into phases, run for the first `rows` rows of the arguments.
   // Operators on logits run for as many outputs.

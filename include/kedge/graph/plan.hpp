@@ -15,17 +15,26 @@ class KEDGE_API Plan {
   static Result<Plan> compile(const Graph& graph, const Cpu& cpu,
                               const Allocator& allocator = default_allocator()) noexcept;
 
-  // Runs `rows` rows, the first `outputs` entries of the outputs' inputs being filled in.
-  Status run(std::int64_t rows, std::int64_t outputs) noexcept;
+  // Bytes that the plan of this graph will take, without making it.
+  static Result<std::size_t> bytes_needed(const Graph& graph) noexcept;
+
+  // Runs `rows` rows, the first `outputs` entries of the outputs' inputs being filled in. `cancel`
+  // as in Cpu::run: afterwards the plan may run again, what it computed being void.
+  Status run(std::int64_t rows, std::int64_t outputs,
+             const std::atomic<bool>* cancel = nullptr) noexcept;
 
   // Where a value of the graph lives: inputs are written here before run(), outputs read after it.
   Tensor locate(Tensor value) const noexcept;
 
   std::size_t arena_bytes() const noexcept { return arena_.size(); }
+  std::size_t bytes() const noexcept { return arena_.size() + args_.size(); }
   std::size_t phases() const noexcept { return phases_.size(); }
   std::size_t barriers() const noexcept;
 
  private:
+  // Offsets of the values in the arena; returns its bytes.
+  static std::size_t lay_out(const Graph& graph, std::vector<std::size_t>& offsets);
+
   Cpu cpu_;
   Buffer arena_;
   Buffer args_;

@@ -1,5 +1,5 @@
-// Source: where a file's bytes come from: a path (mapped when the system can), memory that the
-// caller keeps alive, or a read callback. Readers check every bound against size() themselves.
+// Source: where a file's bytes come from: a path, memory that the caller keeps alive, or a read
+// callback. Readers check every bound against size() themselves.
 #pragma once
 
 #include <cstddef>
@@ -27,10 +27,12 @@ struct TensorBytes {
 class KEDGE_API Source {
  public:
   struct Options {
-    bool map = true;  // false: read on demand, safe when another program shortens the file
+    // Maps the file, so that ranges are borrowed instead of copied. Then a program that shortens
+    // the file makes this one fault; a file that is read gives an error instead.
+    bool map = false;
   };
 
-  // Opens a regular file and maps it; reads on demand when mapping is refused.
+  // Opens a regular file; one that the system refuses to map is read.
   static Result<Source> open(const char* path, Options options) noexcept;
   static Result<Source> open(const char* path) noexcept { return open(path, Options{}); }
   // `bytes` must outlive the source; `name` appears in errors.

@@ -1,18 +1,18 @@
-// ModelConfig: the shape of a model, read from a file's metadata and checked once. Plain data.
+// ModelConfig: the shape of a model, read from its files' metadata and checked once. Plain data.
 #pragma once
 
 #include <cstdint>
 #include <string>
 
 #include "kedge/core/result.hpp"
-#include "kedge/io/gguf.hpp"
+#include "kedge/model/files.hpp"
 #include "kedge/model/rope_table.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 struct ModelConfig {
-  std::string architecture;  // "llama"
-  std::string name;          // general.name, may be empty
+  std::string architecture;  // "llama", "qwen2", "qwen3", ...
+  std::string name;          // general.name of a GGUF file, may be empty
   std::int64_t vocabulary = 0;
   std::int64_t layers = 0;
   std::int64_t width = 0;         // of the residual stream
@@ -24,13 +24,18 @@ struct ModelConfig {
   std::int64_t context = 0;  // positions that the model was trained for
   double rope_base = 10000;
   RopeScaling rope_scaling;
-  bool rope_interleaved = true;
+  bool rope_interleaved = true;  // pairs (2i, 2i+1); else (i, i + rotary_dims / 2)
   float norm_eps = 1e-5f;
-  bool tied_output = false;  // the output head is the embedding
+  bool tied_output = false;            // the output head is the embedding
+  bool qk_norm = false;                // queries and keys are normalised head by head
+  bool qkv_bias = false;               // added to queries, keys and values
+  bool attention_output_bias = false;  // added behind the attention's output matrix
+  bool feed_forward_bias = false;      // added behind all three matrices of the gated unit
 };
 
-// Code::unsupported names an architecture that Kedge does not know; Code::malformed a key whose
-// value cannot be (zero heads, a head size that does not divide the width, ...).
+// Code::unsupported names an architecture or a feature that Kedge does not know; Code::malformed a
+// key whose value cannot be (zero heads, key/value heads that do not divide the heads, ...).
+KEDGE_API Result<ModelConfig> read_config(const ModelFiles& files) noexcept;
 KEDGE_API Result<ModelConfig> read_config(const io::Gguf& file) noexcept;
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -2,30 +2,42 @@
 // which may belong to several sequences; what a row computes depends on its own past alone.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <span>
 
 #include "kedge/graph/plan.hpp"
-#include "kedge/model/llama.hpp"
 #include "kedge/model/model.hpp"
+#include "kedge/model/transformer.hpp"
+#include "kedge/op/top_k.hpp"
 #include "kedge/state/kv_cache.hpp"
 
 namespace kedge::inline KEDGE_ABI {
+
+// What a caller wants of a row. Each includes what stands before it; asking for little leaves room
+// for backends that never write whole logits.
+enum class Need : std::uint8_t {
+  none,    // only its keys and values
+  argmax,  // the largest logit's token
+  top_k,   // the largest logits and their tokens
+  logits,  // all of them
+};
 
 // One token to evaluate. Rows of a sequence are consecutive, with ascending positions.
 struct Row {
   std::int32_t token = 0;
   std::int32_t position = 0;
   std::int32_t sequence = 0;
-  bool wanted = false;  // whether its logits are
+  Need need = Need::none;
 };
 
 class KEDGE_API Forward {
  public:
   struct Options {
     std::int64_t max_rows = 256;    // of one pass
-    std::int64_t max_outputs = 32;  // of one pass
+    std::int64_t max_outputs = 32;  // of one pass: rows that need more than nothing
+    std::int64_t max_top = 0;       // the most that Need::top_k may ask for, at most 256
     Allocator allocator = default_allocator();
   };
 
@@ -33,14 +45,33 @@ class KEDGE_API Forward {
   static Result<Forward> create(std::shared_ptr<const Model> model, const Cpu& cpu, KvCache& cache,
                                 const Options& options) noexcept;
 
-  // Evaluates the rows, whose pages the caller reserved. Errors name the row: a token outside the
-  // vocabulary, a position beyond the cache, more rows than fit, a NaN among wanted logits.
-  Status run(std::span<const Row> rows) noexcept;
+  struct Pass {
+    std::int64_t top = 0;                       // how many for rows that need top_k
+    const std::atomic<bool>* cancel = nullptr;  // as in Cpu::run
+  };
 
-  // Of the i-th wanted row of the last run.
+  // Evaluates the rows, whose pages the caller reserved. Errors name the row: a token outside the
+  // vocabulary, a position beyond the cache, more rows than fit, a NaN among the logits of a row
+  // that needs them.
+  Status run(std::span<const Row> rows) noexcept;
+  // The same without looking for NaNs: a draft that is undone may have some. finite(i) tells.
+  Status evaluate(std::span<const Row> rows, const Pass& pass) noexcept;
+  // Of the i-th row that needed anything: Code::numeric names its position.
+  Status finite(std::int64_t i) const noexcept;
+
+  // Of the i-th row that needed anything in the last run; empty where it needed less than logits.
   std::span<const float> logits(std::int64_t i) const noexcept {
+    if (need_.as<Need>()[i] != Need::logits) return {};
     return {logits_.row<float>(i), static_cast<std::size_t>(logits_.width())};
   }
+  // The largest logits, descending, of equal ones the lower token first; where less than top_k was
+  // needed they are empty.
+  struct Top {
+    std::span<const std::int32_t> tokens;
+    std::span<const float> logits;
+  };
+  Top top(std::int64_t i) const noexcept;
+  // -1: there is a NaN.
   std::int32_t choice(std::int64_t i) const noexcept { return choice_.as<std::int32_t>()[i]; }
   std::span<const std::int32_t> choices(std::int64_t count) const noexcept {
     return {choice_.as<std::int32_t>(), static_cast<std::size_t>(count)};
@@ -49,16 +80,23 @@ class KEDGE_API Forward {
   const Model& model() const noexcept { return *model_; }
   std::int64_t max_rows() const noexcept { return options_.max_rows; }
   std::int64_t max_outputs() const noexcept { return options_.max_outputs; }
+  std::int64_t max_top() const noexcept { return options_.max_top; }
   std::size_t activation_bytes() const noexcept { return plan_.arena_bytes(); }
   const Plan& plan() const noexcept { return plan_; }
 
  private:
+  std::size_t place_top(std::int64_t k, std::byte* memory) noexcept;
+
   Options options_;
+  Cpu cpu_;
   std::shared_ptr<const Model> model_;
   KvCache* cache_ = nullptr;
   Buffer rope_;
   Plan plan_;
   Tensor token_, position_, sequence_, tiles_, output_row_, logits_, choice_;
+  Buffer need_;        // of every output
+  Buffer top_memory_;  // of all that top_ points at
+  op::TopK::Args top_;
 };
 
 }  // namespace kedge::inline KEDGE_ABI

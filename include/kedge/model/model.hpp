@@ -2,13 +2,16 @@
 // into 16-row panels in the order in which a step reads them.
 #pragma once
 
+#include <atomic>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "kedge/backend/cpu.hpp"
 #include "kedge/core/buffer.hpp"
-#include "kedge/io/gguf.hpp"
 #include "kedge/model/config.hpp"
+#include "kedge/model/estimate.hpp"
+#include "kedge/model/files.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
@@ -18,14 +21,19 @@ struct Progress {
   void* context = nullptr;
 };
 
-struct LlamaLayer {
-  Tensor attention_norm, q, k, v, attention_output;
-  Tensor feed_forward_norm, gate, up, down;
+// Matrices are in panels, norms and biases F32. What an architecture does not have is empty.
+struct LayerWeights {
+  Tensor attention_norm;
+  Tensor q, k, v, q_bias, k_bias, v_bias;
+  Tensor q_norm, k_norm;  // [head_dim]
+  Tensor attention_output, attention_output_bias;
+  Tensor feed_forward_norm;
+  Tensor gate, up, down, gate_bias, up_bias, down_bias;
 };
 
-struct LlamaWeights {
+struct ModelWeights {
   Tensor embedding;  // [vocabulary, width]
-  std::vector<LlamaLayer> layers;
+  std::vector<LayerWeights> layers;
   Tensor output_norm;
   Tensor output;  // [vocabulary, width]; the embedding itself when tied
 };
@@ -34,28 +42,62 @@ class KEDGE_API Model {
  public:
   struct Options {
     Executor* executor = nullptr;  // packs with its workers; null: the calling thread
+    // Matrices of F32, F16 or BF16 become this format (kedge/core/quantize.hpp), the others stay as
+    // they are. None: all stay.
+    std::optional<Element> quantize;
+    // A NaN or infinity among the weights, or in the scale of a block, is an error that names the
+    // tensor and the value (Code::numeric).
+    bool check_weights = true;
+    // Most bytes that weights and the buffers of loading may take; 0: no limit. Refused with both
+    // numbers (Code::out_of_memory) before anything is allocated.
+    std::uint64_t memory_budget = 0;
+    // Both are looked at many times a second, also within a tensor.
     Progress progress;
+    const std::atomic<bool>* cancel = nullptr;
     Allocator allocator = default_allocator();
   };
 
-  // Errors name the file and the key or tensor. The file is not needed after the call.
+  // Errors name the file and the key or tensor. The files are not needed after the call.
+  static Result<std::shared_ptr<const Model>> load(const ModelFiles& files,
+                                                   const Options& options) noexcept;
   static Result<std::shared_ptr<const Model>> load(const io::Gguf& file,
                                                    const Options& options) noexcept;
+  // A GGUF file, a shard of one, or a folder: ModelFiles::open().
   static Result<std::shared_ptr<const Model>> load(const char* path,
                                                    const Options& options) noexcept;
 
+  // What load() and a session of this shape will take, without loading: only names and shapes are
+  // read. Fails where load() would fail for them.
+  static Result<MemoryEstimate> estimate(const ModelFiles& files, const Options& options,
+                                         const SessionShape& shape) noexcept;
+  // The same of a loaded model, where `loading` is 0.
+  Result<MemoryEstimate> estimate(const SessionShape& shape) const noexcept;
+
+  // Positions that a session's memory may have room for within `budget` bytes; 0: not even one.
+  Result<std::int64_t> largest_context(const SessionShape& shape,
+                                       std::uint64_t budget) const noexcept;
+  // Code::out_of_memory with needed and allowed bytes, and with the context that would fit, when a
+  // session of this shape takes more than `budget` bytes beside the model's weights; 0: no limit.
+  Status check_budget(const SessionShape& shape, std::uint64_t budget) const noexcept;
+
   const ModelConfig& config() const noexcept { return config_; }
-  const LlamaWeights& weights() const noexcept { return weights_; }
+  const ModelWeights& weights() const noexcept { return weights_; }
+
+  // Of configuration and weights: tells saved states of different models apart (core/hash.hpp).
+  std::uint64_t fingerprint() const noexcept { return fingerprint_; }
 
   std::size_t weight_bytes() const noexcept { return memory_.size(); }
   // Bytes of weights that a step reads once, whatever its rows: the floor of its time.
   std::size_t step_bytes() const noexcept { return step_bytes_; }
 
  private:
+  friend class ModelLoader;
   ModelConfig config_;
-  LlamaWeights weights_;
+  ModelWeights weights_;
   Buffer memory_, rope_factors_;
   std::size_t step_bytes_ = 0;
+  std::uint64_t stored_bytes_ = 0;
+  std::uint64_t fingerprint_ = 0;
 };
 
 }  // namespace kedge::inline KEDGE_ABI

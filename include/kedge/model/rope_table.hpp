@@ -16,6 +16,7 @@ enum class RopeScalingKind : std::uint8_t {
   none,
   linear,  // every frequency divided by `factor` (position interpolation)
   llama3,  // long wavelengths divided by `factor`, short ones kept, a ramp between (Llama 3.1)
+  yarn,    // the same by turns within the original context (Peng et al. 2023, arXiv 2309.00071)
 };
 
 struct RopeScaling {
@@ -27,6 +28,11 @@ struct RopeScaling {
   // rotary_dims / 2 divisors of the frequencies, applied last; null: none. GGUF files hold Llama
   // 3's scaling in this form (tensor rope_freqs.weight). Not together with llama3.
   const float* frequency_factors = nullptr;
+  // yarn: dimensions that turn more than beta_fast times within original_context are kept, those
+  // that turn less than beta_slow times divided; the ramp's ends are rounded outwards when
+  // `truncate`. Cosines and sines are multiplied by attention_factor; 0: 0.1 ln(factor) + 1.
+  double beta_fast = 32, beta_slow = 1, attention_factor = 0;
+  bool truncate = true;
 };
 
 constexpr std::int64_t max_rotary_dims = 1024;

@@ -1,6 +1,7 @@
-// matmul: y[r][n] = sum_k x[r][k] weight[n][k] (+ residual[r][n]). Weights in blocks take
-// activations rounded to int8 (q8_act, written by rms_norm or quantize_rows), weights in floats
-// take f32. The CPU wants its weights in panels (kernel/cpu/panel.hpp).
+// matmul: y[r][n] = sum_k x[r][k] weight[n][k] (+ residual[r][n], or + residual[n]: a bias).
+// Weights in blocks take activations rounded to int8 (q8_act, written by rms_norm or
+// quantize_rows), weights in floats take f32. The CPU wants its weights in panels
+// (kernel/cpu/panel.hpp).
 //
 // What every kernel computes, so that bytes are equal for any number of rows, threads and any ISA:
 //   floats  one chain per output, from 0, k ascending: acc = fma(float(w[k]), x[k], acc)
@@ -27,12 +28,18 @@ struct Matmul {
   static constexpr void fields(Visitor&& v) {
     v.tensor("x", &Args::x, Role::input, "[rows, K] f32, or q8_act for a weight in blocks");
     v.tensor("weight", &Args::weight, Role::input, "[N, K]");
-    v.tensor("residual", &Args::residual, Role::input, "[rows, N] f32, added; may be y; optional");
+    v.tensor("residual", &Args::residual, Role::input,
+             "[rows, N] f32, added; may be y; or [N], added to every row; optional");
     v.tensor("y", &Args::y, Role::output, "[rows, N] f32");
   }
 
   static constexpr Element activation(Element weight) noexcept {
     return is_quantized(weight) ? Element::q8_act : Element::f32;
+  }
+
+  // One value per output for all rows. Tensors of rows have two extents.
+  static KEDGE_INLINE constexpr bool is_bias(const Tensor& residual) noexcept {
+    return residual.rank == 1;
   }
 
   static Status infer(Args& a) noexcept {
@@ -55,7 +62,8 @@ struct Matmul {
     KEDGE_CHECK(expect_shape(name, "x", a.x, x, rows, a.weight.width()));
     KEDGE_CHECK(expect_shape(name, "y", a.y, Element::f32, rows, n));
     if (!a.residual.empty())
-      KEDGE_CHECK(expect_shape(name, "residual", a.residual, Element::f32, rows, n));
+      KEDGE_CHECK(expect_shape(name, "residual", a.residual, Element::f32,
+                               is_bias(a.residual) ? 1 : rows, n));
     return {};
   }
 

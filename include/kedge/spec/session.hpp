@@ -1,9 +1,9 @@
 // Session: one text generated from one model, with or without a drafter. A round drafts, evaluates
-// the newest token and the drafts in one pass, keeps what the target itself would have chosen, and
-// undoes the rest for nothing. generate() is a loop over round().
+// the newest token and the drafts in one pass, keeps what the target itself would have drawn, and
+// undoes the rest for nothing. generate() is a loop over round(). Going back, forking, saving and
+// continuing all give the bytes that a new session gives for the same tokens.
 #pragma once
 
-#include <atomic>
 #include <cstdint>
 #include <memory>
 #include <new>
@@ -12,34 +12,14 @@
 
 #include "kedge/draft/drafter.hpp"
 #include "kedge/model/forward.hpp"
+#include "kedge/sample/constraint.hpp"
+#include "kedge/sample/sampler.hpp"
+#include "kedge/spec/generate_options.hpp"
 #include "kedge/spec/stats.hpp"
 #include "kedge/state/sequence.hpp"
+#include "kedge/verify/coupled.hpp"
 
 namespace kedge::inline KEDGE_ABI {
-
-enum class StopReason : std::uint8_t { none, end_token, token_limit, context_full, cancelled };
-
-constexpr const char* to_string(StopReason reason) noexcept {
-  constexpr const char* names[] = {"none", "end token", "token limit", "context full", "cancelled"};
-  return names[static_cast<unsigned>(reason)];
-}
-
-struct TokenEvent {
-  std::int32_t id = 0;
-  std::int64_t position = 0;  // in the text, the prompt's first token being 0
-  std::int64_t round = 0;     // 0: from the prompt's pass
-  bool drafted = false;       // a draft that held, not the target's correction or bonus
-};
-
-struct GenerateOptions {
-  std::int64_t max_tokens = 128;
-  std::span<const std::int32_t> end_tokens;  // generation stops after one of these
-  // Called for every token as soon as it is certain; return false to stop.
-  bool (*on_token)(void* context, const TokenEvent& event) noexcept = nullptr;
-  void* context = nullptr;
-  // Looked at between passes; what is committed stays.
-  const std::atomic<bool>* cancel = nullptr;
-};
 
 class KEDGE_API Session {
  public:
@@ -50,15 +30,24 @@ class KEDGE_API Session {
     Element cache = Element::f16;     // of keys and values: f16 or f32
     std::int64_t max_draft = 16;      // tokens drafted per round, at most 31
     std::int64_t prefill_rows = 128;  // of one pass over the prompt
+    // Most bytes that this session may take beside the model's weights; 0: no limit. Refused with
+    // the bytes needed and the context that would fit, before anything is allocated.
+    std::uint64_t memory_budget = 0;
+    std::int64_t sequences = 1;  // this session and its forks, as many as live at once
+    // Pages of 64 positions that these share; 0: enough for all at their longest.
+    std::int64_t pages = 0;
     Allocator allocator = default_allocator();
   };
 
-  // What a round did. `tokens` are new and certain; good until the next call.
+  // What a round did. `tokens` are new and certain; spans are good until the next call.
   struct Round {
     std::span<const std::int32_t> tokens;
+    std::span<const float> logprobs;  // of `tokens`; empty unless reported
     std::int64_t proposed = 0, evaluated = 0, accepted = 0;
     StopReason stop = StopReason::none;
   };
+
+  static constexpr std::int32_t max_alternatives = 20;
 
   static Result<Session> create(std::shared_ptr<const Model> model,
                                 const Options& options) noexcept;
@@ -75,50 +64,126 @@ class KEDGE_API Session {
   }
   ~Session() = default;
 
-  // None: plain decoding. Takes effect at the next begin().
+  // How tokens are drawn, from the next one on. A new session is greedy.
+  Status set_sampling(const SamplingOptions& options) noexcept;
+  // What tokens are allowed, from the next one on, which is the first that the rules see. None:
+  // all. A prompt is not subject to it, and begin() and extend() start the rules anew.
+  void set_constraint(Constraint constraint) noexcept;
+  // None: plain decoding. It is told the text at the next round.
   void set_drafter(draft::AnyDrafter drafter) noexcept {
     drafter_ = std::move(drafter);
     drafting_ = false;  // it has not seen the text
   }
+  // Log-probabilities of the tokens and of so many alternatives, 0 to 20; -1: none.
+  Status report_logprobs(std::int32_t alternatives) noexcept;
+  // What passes keep at least, for those who look at forward().
+  void set_least_need(Need need) noexcept { least_need_ = need; }
 
   // Forgets the text and evaluates a prompt; returns the first generated token. On error the
-  // session is empty and can begin again.
+  // session is empty and can begin again. But Code::cancelled keeps the passes that are done:
+  // text() says how far, and extend() goes on from there.
   Result<std::int32_t> begin(std::span<const std::int32_t> prompt,
                              const GenerateOptions& options = {}) noexcept;
+  // Appends tokens to the text, of which only these (and the newest one) are evaluated, and returns
+  // the next generated token. On error the session is as before, and Code::cancelled is as above.
+  Result<std::int32_t> extend(std::span<const std::int32_t> tokens,
+                              const GenerateOptions& options = {}) noexcept;
 
   // One pass. At most `limit` new tokens; stops after the first of `end_tokens`. On error nothing
-  // of the round has happened.
-  Result<Round> round(std::int64_t limit, std::span<const std::int32_t> end_tokens = {}) noexcept;
+  // of the round has happened. A failure behind an accepted draft (a NaN, no allowed token) ends
+  // the round before it and comes back from the next one, as in plain decoding. A drafter that
+  // cannot take the new tokens is told the whole text at the next round, which fails if that fails.
+  Result<Round> round(const RoundOptions& options) noexcept;
+  Result<Round> round(std::int64_t limit, std::span<const std::int32_t> end_tokens = {}) noexcept {
+    return round(RoundOptions{limit, end_tokens, {}, nullptr});
+  }
 
   // begin() and rounds until something ends it.
   Result<StopReason> generate(std::span<const std::int32_t> prompt,
                               const GenerateOptions& options) noexcept;
+  // extend() and rounds; rounds alone when there are no tokens.
+  Result<StopReason> resume(std::span<const std::int32_t> tokens,
+                            const GenerateOptions& options) noexcept;
+
+  // Prompt and generated tokens; all but the newest are evaluated. Good until the next call.
+  std::span<const std::int32_t> text() const noexcept {
+    return {text_.as<const std::int32_t>(), static_cast<std::size_t>(size_)};
+  }
+  // The text becomes its first `count` tokens, 0 to text().size(); nothing is evaluated.
+  Status rewind(std::int64_t count) noexcept;
+  // Another session that goes on from here: same model, cache pool, sampling and constraint, no
+  // drafter. Pages are shared until one of both writes. The two must not be used at the same time
+  // (they share the arena of a pass too), nor may one be in the middle of a call. Code::busy when
+  // Options::sequences are alive.
+  Result<Session> fork() const noexcept;
+  // Text, keys and values, sampling options and where a constraint began. The drafter and the
+  // constraint's rules are not written; set them before or after load(). See Sequence::save.
+  Status save(io::Sink& sink) const noexcept;
+  // Errors leave everything as it was. The pool must have room for both texts; rewind(0) makes it.
+  Status load(const io::Source& source) noexcept;
 
   const Stats& stats() const noexcept { return stats_; }
-  const Model& model() const noexcept { return forward_.model(); }
-  std::int64_t context() const noexcept { return cache_->positions(); }
+  const Model& model() const noexcept { return engine_->forward.model(); }
+  std::int64_t context() const noexcept { return engine_->cache.positions(); }
   // Tokens whose keys and values are committed; the newest token is not among them yet.
   std::int64_t length() const noexcept { return sequence_.length(); }
+  const SamplingOptions& sampling() const noexcept { return sampler_.options(); }
   const char* drafter_name() const noexcept { return drafter_.name(); }
 
   // The parts, for tests and for those who drive them directly.
-  Forward& forward() noexcept { return forward_; }
-  KvCache& cache() noexcept { return *cache_; }
+  Forward& forward() noexcept { return engine_->forward; }
+  KvCache& cache() noexcept { return engine_->cache; }
   const Sequence& sequence() const noexcept { return sequence_; }
 
  private:
-  Status prefill(std::span<const std::int32_t> prompt, const GenerateOptions& options) noexcept;
+  static constexpr std::int32_t most_top = 64;  // rows of top_k up to this need no whole logits
+  // What forks share. The cache's address is in the forward's plan.
+  struct Engine {
+    KvCache cache;
+    Forward forward;
+  };
+  // What verification has found so far.
+  struct Walk;
+
+  Status allocate() noexcept;
+  Need need() const noexcept;
+  Result<std::int32_t> append(std::span<const std::int32_t> tokens,
+                              const GenerateOptions& options) noexcept;
+  Status prefill(const GenerateOptions& options) noexcept;
+  Status tell_drafter() noexcept;
+  std::int64_t allowed_drafts(std::span<const std::int32_t> drafts,
+                              std::span<const std::int32_t> end_tokens) const noexcept;
+  verify::Chosen choose(Walk& walk, std::int64_t row) noexcept;
+  void count_round(const Round& round, std::int64_t width) noexcept;
+  void replay_constraint() noexcept;
+  TokenEvent event(const GenerateOptions& options, std::int64_t position, std::int64_t index,
+                   std::int32_t token) const noexcept;
+  Result<StopReason> run(const Result<std::int32_t>& first,
+                         const GenerateOptions& options) noexcept;
+  Result<StopReason> rounds(std::int64_t made, const GenerateOptions& options) noexcept;
 
   Options options_;
-  std::unique_ptr<KvCache> cache_;  // its address is in the forward's plan
-  Forward forward_;
+  std::shared_ptr<Engine> engine_;
   Sequence sequence_;
   draft::AnyDrafter drafter_;
-  bool drafting_ = false;  // drafter_ knows the text since begin()
-  Buffer scratch_;         // rows, drafts and new tokens of one pass
+  bool drafting_ = false;  // drafter_ knows the text
+  Sampler sampler_;
+  Constraint constraint_;
+  ConstraintState state_;         // after the text
+  std::int64_t constrained_ = 0;  // the token of the text that the rules saw first
+  std::int32_t alternatives_ = -1;
+  Need least_need_ = Need::argmax;
+
+  Buffer text_;  // i32 [context + 1]
+  std::int64_t size_ = 0, prompt_ = 0;
+  StopReason ended_ = StopReason::none;  // by the first token of begin() or extend()
+
+  Buffer scratch_;  // of one pass
   std::span<Row> rows_;
   std::span<std::int32_t> drafts_, tokens_;
-  std::int32_t newest_ = -1;
+  std::span<std::uint32_t> allowed_;
+  std::span<float> logprobs_;
+  std::span<Alternative> best_;
   Stats stats_;
 };
 

@@ -14,9 +14,11 @@ struct Stats {
   static constexpr int max_positions = 64;
 
   std::int64_t prompt_tokens = 0;
-  std::int64_t tokens = 0;  // generated
+  std::int64_t prefills = 0;  // prompts evaluated: begin() and every extend()
+  std::int64_t tokens = 0;    // generated
   std::int64_t rounds = 0;
   std::int64_t proposed = 0, evaluated = 0, accepted = 0;
+  std::int64_t cut = 0;            // drafts that a constraint forbade, never evaluated or proposed
   std::int64_t rejected_rows = 0;  // rows evaluated by the target and undone
   // reached[i]: rounds whose draft had more than i tokens; held[i]: rounds that accepted more than
   // i.
@@ -32,10 +34,9 @@ struct Stats {
   constexpr double decode_ms() const noexcept {
     return draft_ms + target_ms + verify_ms + commit_ms + emit_ms;
   }
-  // The first token comes from the prompt's pass, the others from rounds.
+  // The first token after a prompt comes from the prompt's pass, the others from rounds.
   constexpr double tokens_per_second() const noexcept {
-    return decode_ms() > 0 ? 1e3 * static_cast<double>(tokens - (tokens > 0 ? 1 : 0)) / decode_ms()
-                           : 0;
+    return decode_ms() > 0 ? 1e3 * static_cast<double>(tokens - prefills) / decode_ms() : 0;
   }
 };
 

@@ -1,6 +1,9 @@
 // KvCache: a pool of pages (state/kv_page.hpp) and the table that says which pages a sequence has.
 // All memory is taken at creation; the system gives it when it is first touched. Pages are handed
-// out by number, so growing a sequence allocates nothing.
+// out by number, so growing a sequence allocates nothing. A page may belong to several sequences
+// (forks of one text), which count their references; a sequence that writes into a shared page gets
+// a page of its own first. Calls are not synchronized: sequences of one cache belong to one thread
+// at a time.
 #pragma once
 
 #include <cstdint>
@@ -30,6 +33,8 @@ class KEDGE_API KvCache {
   std::int64_t sequences() const noexcept { return sequences_; }
   std::int64_t free_pages() const noexcept { return free_count_; }
   std::size_t bytes() const noexcept { return memory_.size(); }
+  // Pages copied because a sequence wrote into one that it shared, since creation.
+  std::int64_t copied_pages() const noexcept { return copied_pages_; }
 
   // What the operators take: the page table and one layer of the pool.
   Tensor page_table() const noexcept {
@@ -46,20 +51,44 @@ class KEDGE_API KvCache {
   Result<std::int32_t> claim() noexcept;
   // Gives a sequence and its pages back.
   void release(std::int32_t sequence) noexcept;
-  // Makes sure that positions 0..length-1 of the sequence have pages. On error nothing changed.
-  Status reserve(std::int32_t sequence, std::int64_t length) noexcept;
+  // Makes sure that positions length..end-1 of the sequence, which keeps its first `length` ones,
+  // have pages that no other sequence shares. On error nothing changed.
+  Status reserve(std::int32_t sequence, std::int64_t length, std::int64_t end) noexcept;
+  // Gives back the pages of the sequence that hold none of its first `length` positions.
+  void shorten(std::int32_t sequence, std::int64_t length) noexcept;
+  // Lets a newly claimed sequence share the pages of another one's first `length` positions.
+  void share(std::int32_t from, std::int32_t to, std::int64_t length) noexcept;
+
+  // The memory of the i-th page that the pool would hand out, i < free_pages(); and the exchange of
+  // all that a sequence has for the first `count` of these. A file is read in between, so that one
+  // that breaks off changes nothing. Code::out_of_memory changes nothing either.
+  std::byte* free_page(std::int64_t i) noexcept {
+    return page(free_.as<std::int32_t>()[free_count_ - 1 - i]);
+  }
+  Status adopt_free_pages(std::int32_t sequence, std::int64_t count) noexcept;
+  const std::byte* page_of(std::int32_t sequence, std::int64_t index) const noexcept {
+    return memory_.data() + static_cast<std::size_t>(table(sequence)[index]) * layout_.page_bytes();
+  }
 
  private:
   std::int32_t* table(std::int32_t sequence) const noexcept {
     return table_.as<std::int32_t>() + sequence * max_pages_;
   }
+  std::byte* page(std::int32_t number) const noexcept {
+    return memory_.data() + static_cast<std::size_t>(number) * layout_.page_bytes();
+  }
+  std::int32_t take() noexcept;
+  void give_back(std::int32_t number) noexcept;
+
   KvPageLayout layout_;
+  Allocator allocator_ = default_allocator();
   std::int64_t positions_ = 0, sequences_ = 0, max_pages_ = 0, pages_ = 0;
   Buffer memory_;
-  Buffer table_;  // i32 [sequences, max_pages]
-  Buffer used_;   // i32 [sequences]: pages that the sequence has, -1 when unclaimed
-  Buffer free_;   // i32 [pages]: a stack of page numbers
-  std::int64_t free_count_ = 0;
+  Buffer table_;   // i32 [sequences, max_pages]
+  Buffer used_;    // i32 [sequences]: pages that the sequence has, -1 when unclaimed
+  Buffer free_;    // i32 [pages]: a stack of page numbers
+  Buffer shares_;  // i32 [pages]: sequences that have the page
+  std::int64_t free_count_ = 0, copied_pages_ = 0;
 };
 
 }  // namespace kedge::inline KEDGE_ABI

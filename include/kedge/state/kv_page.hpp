@@ -67,6 +67,17 @@ struct KvPageLayout {
     return head_dim * page_positions + slot * value_width() + d;
   }
 
+  // Writes zeros for the positions from `slot` on of a page that stands alone, F32 or F16.
+  void clear_from(std::byte* page, std::int64_t slot) const noexcept {
+    const std::size_t size = row_bytes(element, 1);
+    for (std::int64_t block = 0; block < layers * kv_heads; ++block, page += size * head_elements())
+      for (std::int64_t s = slot; s < page_positions; ++s) {
+        for (std::int64_t d = 0; d < head_dim; ++d)
+          __builtin_memset(page + size * key_index(s, d), 0, size);
+        __builtin_memset(page + size * value_index(s, 0), 0, size * value_width());
+      }
+  }
+
   // The cache argument of op/kv_store.hpp and op/attention.hpp: its data is the layer's part of
   // page 0, a row of it the distance to the same part of the next page. (The last row therefore
   // reaches past the pool's end by what lies before the layer; only the layer's part is touched.)

@@ -1,6 +1,7 @@
 // Sequence: one text's state, which is a length into its cache pages. Transaction: a call that
 // writes rows beyond that length and then keeps the first n of them. Undo is the length that never
-// moved: no state is copied, no token replayed, nothing allocated.
+// moved: no state is copied, no token replayed, nothing allocated. Going back is a smaller length,
+// a fork is a second list of the same pages.
 #pragma once
 
 #include <cstdint>
@@ -8,11 +9,16 @@
 
 #include "kedge/state/kv_cache.hpp"
 
+namespace kedge::inline KEDGE_ABI::io {
+class Sink;
+class Source;
+}  // namespace kedge::inline KEDGE_ABI::io
+
 namespace kedge::inline KEDGE_ABI {
 
 class Transaction;
 
-class Sequence {
+class KEDGE_API Sequence {
  public:
   // Claims a sequence of the cache, which must outlive it.
   static Result<Sequence> create(KvCache& cache) noexcept {
@@ -40,6 +46,38 @@ class Sequence {
 
   // Room for `rows` rows at positions length() .. length() + rows - 1. One transaction at a time.
   inline Result<Transaction> begin(std::int64_t rows) noexcept;
+
+  // Forgets the positions from `length` on and gives back the pages that held only these.
+  Status rewind(std::int64_t length) noexcept {
+    if (open_) return fail(Code::busy, "sequence", "a transaction is open");
+    if (length < 0 || length > length_)
+      return fail(Code::invalid_argument, "sequence", "rewind: expected 0..%lld, found %lld",
+                  static_cast<long long>(length_), static_cast<long long>(length));
+    length_ = length;
+    cache_->shorten(index_, length);
+    return {};
+  }
+
+  // Another sequence of the same cache with the same positions, whose pages both share until one
+  // writes into the last, half full one: that one copies it (KvCache::copied_pages). Code::busy
+  // when the cache has no sequence left.
+  Result<Sequence> fork() const noexcept {
+    if (open_) return fail(Code::busy, "sequence", "a transaction is open");
+    KEDGE_TRY(Sequence other, create(*cache_));
+    cache_->share(index_, other.index_, length_);
+    other.length_ = length_;
+    return other;
+  }
+
+  // Writes keys and values of all positions, with the fingerprint of the model that computed them
+  // (Model::fingerprint). What stands beside them in their last page is written as zeros.
+  Status save(io::Sink& sink, std::uint64_t fingerprint) const noexcept;
+  // Becomes what save() wrote at `offset`; returns where it ended. The cache must have free pages
+  // for it beside what this sequence has (rewind(0) gives these back). Errors leave everything as
+  // it was: another model, cache element, shape or format version, a file that is cut short or
+  // whose digest does not fit, another length than `expected` (unless -1), no room.
+  Result<std::uint64_t> load(const io::Source& source, std::uint64_t offset,
+                             std::uint64_t fingerprint, std::int64_t expected = -1) noexcept;
 
  private:
   friend class Transaction;
@@ -87,7 +125,7 @@ inline Result<Transaction> Sequence::begin(std::int64_t rows) noexcept {
   if (rows < 0)
     return fail(Code::invalid_argument, "sequence", "rows: expected 0 or more, found %lld",
                 static_cast<long long>(rows));
-  KEDGE_CHECK(cache_->reserve(index_, length_ + rows));
+  KEDGE_CHECK(cache_->reserve(index_, length_, length_ + rows));
   open_ = true;
   return Transaction(this, rows);
 }

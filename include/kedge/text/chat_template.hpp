@@ -30,14 +30,20 @@ class KEDGE_API ChatTemplate {
   // From the template's source (GGUF's tokenizer.chat_template). Unknown: an error that lists what
   // is known.
   static Result<ChatTemplate> recognise(std::string_view source) noexcept;
-  // By name: "chatml", or "smollm2" (ChatML with a system message if the caller gives none).
+  // By name: "chatml"; "smollm2", "qwen2", "qwen2.5" (ChatML with a system message if the caller
+  // gives none); "qwen3", "qwen3-no-thinking"; "llama3", "llama3-open" (always opens the
+  // assistant's turn); "glm4", "glm4-newline" (a newline behind the opened turn); "mistral".
+  // Tools are not rendered but for their answers (role "tool" of Qwen's).
   static Result<ChatTemplate> named(std::string_view name) noexcept;
   // not_found when the file has no template.
   static Result<ChatTemplate> from_gguf(const io::Gguf& file) noexcept;
+  // From a folder's chat_template.jinja or tokenizer_config.json; not_found when it has none.
+  static Result<ChatTemplate> from_folder(const char* path) noexcept;
 
   std::string_view name() const noexcept;
 
   // Never two text segments in a row. With add_generation_prompt the assistant's turn is opened.
+  // Error (invalid_argument): a role, or an order of roles, that the template does not have.
   Result<std::vector<Segment>> render(std::span<const Message> messages,
                                       bool add_generation_prompt) const noexcept;
 

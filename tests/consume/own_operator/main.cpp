@@ -1,5 +1,5 @@
-// Both on every ISA of this machine and, where there is a device, on Vulkan: near the reference, and
-// the same bytes on every ISA.
+// Both on every ISA of this machine and, where there is a device, on Vulkan: near the reference,
+// and the same bytes on every ISA.
 #include <cmath>
 #include <cstdio>
 #include <cstring>
@@ -74,14 +74,16 @@ static int check_window(std::int64_t rows, Element cache) {
   auto v = numbers(static_cast<std::size_t>(keys * kv_heads * head_dim));
   // What no row sees may be anything.
   const std::int64_t unseen = keys - rows - 70;
-  for (std::int64_t i = 0; i < unseen * kv_heads * head_dim; ++i) v[static_cast<std::size_t>(i)] = NAN;
+  for (std::int64_t i = 0; i < unseen * kv_heads * head_dim; ++i)
+    v[static_cast<std::size_t>(i)] = NAN;
   PlainAttentionOptions options;
   options.heads = static_cast<std::int32_t>(heads);
   options.kv_heads = static_cast<std::int32_t>(kv_heads);
   options.cache = cache;
-  auto plain = make_plain_attention(tensor(q.data(), Element::f32, rows, heads * head_dim),
-                                    tensor(k.data(), Element::f32, keys, kv_heads * head_dim),
-                                    tensor(v.data(), Element::f32, keys, kv_heads * head_dim), options);
+  auto plain =
+      make_plain_attention(tensor(q.data(), Element::f32, rows, heads * head_dim),
+                           tensor(k.data(), Element::f32, keys, kv_heads * head_dim),
+                           tensor(v.data(), Element::f32, keys, kv_heads * head_dim), options);
   if (!plain) return failed("window", plain.error().reason);
   const auto values = [&] {
     const float* y = plain->args.y.as<float>();
@@ -92,7 +94,8 @@ static int check_window(std::int64_t rows, Element cache) {
   std::vector<float> first;
   for (const cpu::Isa isa : isas()) {
     const auto cpu = Cpu::create({isa, nullptr});
-    if (!cpu || !cpu->run<app::WindowAttention>(plain->args, rows)) return failed("window", to_string(isa));
+    if (!cpu || !cpu->run<app::WindowAttention>(plain->args, rows))
+      return failed("window", to_string(isa));
     const std::vector<float> found = values();
     for (std::size_t i = 0; i < found.size(); ++i)
       if (!(std::fabs(found[i] - expected[i]) < 1e-5f)) return failed("window", to_string(isa));

@@ -1,6 +1,5 @@
-#include "window_attention.hpp"
-
 #include "kedge/kernel/cpu/attention_walk-inl.hpp"
+#include "window_attention.hpp"
 
 namespace app {
 

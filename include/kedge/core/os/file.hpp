@@ -81,6 +81,9 @@ class KEDGE_API WriteFile {
   std::size_t temporary_ = 0;
 };
 
+// False for anything else, also what is not there or may not be seen.
+KEDGE_API bool is_directory(const char* path) noexcept;
+
 // The end of `path`, as much as fits with its zero: the part that tells files apart in an error.
 void shorten_path(const char* path, std::span<char> out) noexcept;
 

@@ -54,8 +54,9 @@ struct Task {
   std::size_t panel_bytes;
   std::int64_t width, outputs;
   const std::byte* x;
-  std::int64_t x_stride;  // bytes from row to row
-  const float* residual;  // null: none
+  std::int64_t x_stride;         // bytes from row to row
+  const float* residual;         // null: none
+  std::int64_t residual_stride;  // values from row to row; 0 for a bias
   float* y;
 };
 // Computes `columns` rows of y from `row` for panels [begin, end). `ahead` is prefetch_ahead, or 0
@@ -65,10 +66,15 @@ using Pass = void (*)(const Task&, std::int64_t begin, std::int64_t end, std::in
 
 KEDGE_INLINE Task make_task(const op::Matmul::Args& a, std::size_t bytes_per_panel,
                             std::int64_t x_stride, std::size_t end) {
-  return {a.weight.data,   a.weight.data + end * bytes_per_panel,
-          bytes_per_panel, a.weight.width(),
-          a.weight.rows(), a.x.data,
-          x_stride,        a.residual.empty() ? nullptr : a.residual.as<float>(),
+  return {a.weight.data,
+          a.weight.data + end * bytes_per_panel,
+          bytes_per_panel,
+          a.weight.width(),
+          a.weight.rows(),
+          a.x.data,
+          x_stride,
+          a.residual.empty() ? nullptr : a.residual.as<float>(),
+          op::Matmul::is_bias(a.residual) ? 0 : a.weight.rows(),
           a.y.as<float>()};
 }
 
@@ -89,7 +95,8 @@ KEDGE_INLINE void store_outputs(const Task& t, std::int64_t panel, std::int64_t 
   for (int c = 0; c < columns; ++c) {
     const std::int64_t at = (row + c) * t.outputs + first;
     F32x16 sum = load(sums[c]);
-    if (t.residual != nullptr) sum = add(sum, load_first(t.residual + at, left));
+    if (t.residual != nullptr)
+      sum = add(sum, load_first(t.residual + (row + c) * t.residual_stride + first, left));
     store_first(t.y + at, sum, left);
   }
 }

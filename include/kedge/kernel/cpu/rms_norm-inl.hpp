@@ -1,4 +1,5 @@
-// rms_norm micro-kernel. Plan, per row:
+// rms_norm micro-kernel. Rows lie without gaps, so the parts of all rows are rows of x's memory cut
+// at the weight's width. Plan, per part:
 //   1. sum of squares in 16 lanes (value i in lane i mod 16), folded by the fixed tree;
 //   2. scale = 1 / sqrt(sum / width + eps), with exact division and square root;
 //   3. y = (x * scale) * weight, stored as F32 or rounded to int8 blocks while in registers.
@@ -13,10 +14,10 @@ namespace {
 template <bool rounded>
 void rms_norm_rows(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const op::RmsNorm::Args*>(args);
-  const auto width = static_cast<int>(a.x.width());
+  const auto width = static_cast<int>(a.weight.width());
   const float* weight = a.weight.as<float>();
   for (auto r = static_cast<std::int64_t>(begin); r < static_cast<std::int64_t>(end); ++r) {
-    const float* x = a.x.row<float>(r);
+    const float* x = a.x.as<float>() + r * width;
     F32x16 sum = zero();
     int i = 0;
     for (; i + 16 <= width; i += 16) {
@@ -30,12 +31,12 @@ void rms_norm_rows(const void* args, const Launch&, std::size_t begin, std::size
     const float mean = reduce_add(sum) / static_cast<float>(width);
     const F32x16 scale = set1(1.0f / __builtin_sqrtf(mean + a.eps));
     if constexpr (rounded) {
-      BlockQ8Act* y = a.y.row<BlockQ8Act>(r);
+      BlockQ8Act* y = a.y.as<BlockQ8Act>() + r * (width / 32);
       for (i = 0; i < width; i += 32)
         round_block(mul(mul(load(x + i), scale), load(weight + i)),
                     mul(mul(load(x + i + 16), scale), load(weight + i + 16)), y[i / 32]);
     } else {
-      float* y = a.y.row<float>(r);
+      float* y = a.y.as<float>() + r * width;
       for (i = 0; i + 16 <= width; i += 16)
         store(y + i, mul(mul(load(x + i), scale), load(weight + i)));
       if (i < width)

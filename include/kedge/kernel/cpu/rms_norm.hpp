@@ -1,4 +1,4 @@
-// Host side of rms_norm on the CPU: one phase, one unit per row.
+// Host side of rms_norm on the CPU: one phase, one unit per row and head.
 #pragma once
 
 #include "kedge/backend/cpu.hpp"
@@ -18,9 +18,14 @@ struct Kernel<Cpu, op::RmsNorm> {
   static Result<cpu::PhaseList> phases(cpu::Isa isa, const op::RmsNorm::Args& a) noexcept {
     const cpu::RmsNormUnit& unit = cpu::rms_norm_unit(isa);
     cpu::PhaseList list;
-    list.item[list.count++] = {a.y.element == Element::q8_act ? unit.q8_act : unit.f32,
-                               cpu::one_unit_per_row};
+    list.item[list.count++] = {a.y.element == Element::q8_act ? unit.q8_act : unit.f32, units};
     return list;
+  }
+
+ private:
+  static std::size_t units(const void* args, const cpu::Launch& launch) noexcept {
+    return static_cast<std::size_t>(launch.rows *
+                                    static_cast<const op::RmsNorm::Args*>(args)->heads);
   }
 };
 

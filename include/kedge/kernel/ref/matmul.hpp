@@ -20,7 +20,9 @@ struct Kernel<Reference, op::Matmul> {
     for (std::int64_t n = 0; n < a.weight.rows(); ++n) {
       cpu::decode_weight_row(a.weight, n, weight.data());
       for (std::int64_t r = 0; r < rows; ++r) {
-        double sum = a.residual.empty() ? 0.0 : double(a.residual.row<float>(r)[n]);
+        double sum = 0;
+        if (!a.residual.empty())
+          sum = double(a.residual.row<float>(op::Matmul::is_bias(a.residual) ? 0 : r)[n]);
         for (std::int64_t k = 0; k < width; ++k)
           sum += double(weight[static_cast<std::size_t>(k)]) *
                  double(x[static_cast<std::size_t>(r * width + k)]);

@@ -13,16 +13,18 @@ namespace kedge::inline KEDGE_ABI {
 template <>
 struct Kernel<Reference, op::RmsNorm> {
   static void run(const op::RmsNorm::Args& a) {
-    const std::int64_t width = a.x.width();
+    const std::int64_t width = a.x.width(), part = width / a.heads;
     std::vector<float> out(static_cast<std::size_t>(width));
     for (std::int64_t r = 0; r < a.x.rows(); ++r) {
-      const float* x = a.x.row<float>(r);
-      double sum = 0;
-      for (std::int64_t i = 0; i < width; ++i) sum += double(x[i]) * x[i];
-      const double scale = 1.0 / std::sqrt(sum / static_cast<double>(width) + double(a.eps));
-      for (std::int64_t i = 0; i < width; ++i)
-        out[static_cast<std::size_t>(i)] =
-            static_cast<float>(x[i] * scale * double(a.weight.as<float>()[i]));
+      for (std::int64_t first = 0; first < width; first += part) {
+        const float* x = a.x.row<float>(r) + first;
+        double sum = 0;
+        for (std::int64_t i = 0; i < part; ++i) sum += double(x[i]) * x[i];
+        const double scale = 1.0 / std::sqrt(sum / static_cast<double>(part) + double(a.eps));
+        for (std::int64_t i = 0; i < part; ++i)
+          out[static_cast<std::size_t>(first + i)] =
+              static_cast<float>(x[i] * scale * double(a.weight.as<float>()[i]));
+      }
       ref::store_row(out.data(), a.y, r);
     }
   }

@@ -57,6 +57,8 @@ struct Kernel<Vulkan, op::Matmul> {
     KEDGE_CHECK(vulkan::expect_element(name, "x", a.x, Element::f32));
     KEDGE_CHECK(vulkan::expect_element(name, "weight", a.weight, a.weight.element));
     KEDGE_CHECK(vulkan::expect_element(name, "y", a.y, Element::f32));
+    if (op::Matmul::is_bias(a.residual))
+      return fail(Code::unsupported, name, "residual: no shader for one row that all rows share");
     if (!a.residual.empty())
       KEDGE_CHECK(vulkan::expect_element(name, "residual", a.residual, Element::f32));
 

@@ -19,6 +19,8 @@ struct Kernel<Vulkan, op::RmsNorm> {
                        vulkan::Recorder& recorder) noexcept {
     constexpr const char* name = op::RmsNorm::name;
     KEDGE_CHECK(vulkan::expect_rows(name, a.x, rows));
+    if (a.heads != 1)
+      return fail(Code::unsupported, name, "heads: the shader takes whole rows, found %d", a.heads);
     KEDGE_CHECK(vulkan::expect_element(name, "x", a.x, Element::f32));
     KEDGE_CHECK(vulkan::expect_element(name, "y", a.y, Element::f32));
 

@@ -1,5 +1,6 @@
-#include "kedge/model/llama.hpp"
+#include "kedge/model/transformer.hpp"
 
+#include "kedge/kernel/cpu/add.hpp"
 #include "kedge/kernel/cpu/argmax.hpp"
 #include "kedge/kernel/cpu/attention.hpp"
 #include "kedge/kernel/cpu/kv_store.hpp"
@@ -19,8 +20,8 @@ class Builder {
   Builder(Graph& graph, const Model& model, const KvCache& cache, const Tensor& rope_table)
       : graph_(graph), model_(model), c_(model.config()), cache_(cache), rope_(rope_table) {}
 
-  Result<LlamaValues> build() {
-    const LlamaWeights& w = model_.weights();
+  Result<PassValues> build() {
+    const ModelWeights& w = model_.weights();
     const std::int64_t rows = graph_.max_rows();
     KEDGE_TRY(v_.token, graph_.external(Element::i32, rows, Graph::Extent::once));
     KEDGE_TRY(v_.position, graph_.external(Element::i32, rows, Graph::Extent::once));
@@ -48,10 +49,24 @@ class Builder {
     KEDGE_CHECK(graph_.add<op::RmsNorm>({x, weight, y, c_.norm_eps}));
     return y;
   }
-  Result<Tensor> product(const Tensor& x, const Tensor& weight) {
+  // `bias` may be empty.
+  Result<Tensor> product(const Tensor& x, const Tensor& weight, const Tensor& bias) {
     KEDGE_TRY(const Tensor y, graph_.activation(Element::f32, weight.rows()));
-    KEDGE_CHECK(graph_.add<op::Matmul>({x, weight, {}, y}));
+    KEDGE_CHECK(graph_.add<op::Matmul>({x, weight, bias, y}));
     return y;
+  }
+  // x = x + weight * input, and the bias on top where there is one: the residual has the product's
+  // only place for a sum.
+  Status add_product(const Tensor& input, const Tensor& weight, const Tensor& bias,
+                     const Tensor& x) {
+    if (bias.empty()) return graph_.add<op::Matmul>({input, weight, x, x});
+    KEDGE_TRY(const Tensor y, product(input, weight, bias));
+    return graph_.add<op::Add>({x, y, x});
+  }
+  // The norm of each head of the queries or keys, in place, where the model has one.
+  Status head_norm(const Tensor& x, const Tensor& weight, std::int32_t heads) {
+    if (weight.empty()) return {};
+    return graph_.add<op::RmsNorm>({x, weight, x, c_.norm_eps, heads});
   }
   // An activation in the element that a product with `weight` takes.
   Result<Tensor> operand(const Tensor& x, const Tensor& weight) {
@@ -69,23 +84,25 @@ class Builder {
     return *weights.begin();
   }
 
-  Status attention(const LlamaLayer& l, std::int64_t index, const Tensor& x) {
+  Status attention(const LayerWeights& l, std::int64_t index, const Tensor& x) {
     const auto heads = static_cast<std::int32_t>(c_.heads);
     const auto kv_heads = static_cast<std::int32_t>(c_.kv_heads);
     const auto head_dim = static_cast<std::int32_t>(c_.head_dim);
-    const auto rotary = static_cast<std::int32_t>(c_.rotary_dims);
     KEDGE_TRY(const Tensor h,
               norm(x, l.attention_norm, shared({l.q.element, l.k.element, l.v.element})));
     KEDGE_TRY(const Tensor hq, operand(h, l.q));
     KEDGE_TRY(const Tensor hk, l.k.element == l.q.element ? Result<Tensor>(hq) : operand(h, l.k));
     KEDGE_TRY(const Tensor hv, l.v.element == l.q.element ? Result<Tensor>(hq) : operand(h, l.v));
-    KEDGE_TRY(const Tensor q, product(hq, l.q));
-    KEDGE_TRY(const Tensor k, product(hk, l.k));
-    KEDGE_TRY(const Tensor v, product(hv, l.v));
-    KEDGE_CHECK(
-        graph_.add<op::Rope>({q, rope_, v_.position, q, head_dim, rotary, c_.rope_interleaved}));
-    KEDGE_CHECK(
-        graph_.add<op::Rope>({k, rope_, v_.position, k, head_dim, rotary, c_.rope_interleaved}));
+    KEDGE_TRY(const Tensor q, product(hq, l.q, l.q_bias));
+    KEDGE_TRY(const Tensor k, product(hk, l.k, l.k_bias));
+    KEDGE_TRY(const Tensor v, product(hv, l.v, l.v_bias));
+    // Both norms before both rotations: each pair runs side by side.
+    KEDGE_CHECK(head_norm(q, l.q_norm, heads));
+    KEDGE_CHECK(head_norm(k, l.k_norm, kv_heads));
+    const auto rotary = static_cast<std::int32_t>(c_.rotary_dims);
+    for (const Tensor& turned : {q, k})
+      KEDGE_CHECK(graph_.add<op::Rope>(
+          {turned, rope_, v_.position, turned, head_dim, rotary, c_.rope_interleaved}));
     KEDGE_TRY(const Tensor cache, graph_.state(cache_.layer(index)));
     const Tensor pages = cache_.page_table();
     KEDGE_CHECK(graph_.add<op::KvStore>(
@@ -113,25 +130,25 @@ class Builder {
     args.scratch.value = scratch.value;
     KEDGE_CHECK(graph_.add<op::Attention>(args));
     KEDGE_TRY(const Tensor input, operand(mixed, l.attention_output));
-    return graph_.add<op::Matmul>({input, l.attention_output, x, x});
+    return add_product(input, l.attention_output, l.attention_output_bias, x);
   }
 
-  Status feed_forward(const LlamaLayer& l, const Tensor& x) {
+  Status feed_forward(const LayerWeights& l, const Tensor& x) {
     KEDGE_TRY(const Tensor h, norm(x, l.feed_forward_norm, shared({l.gate.element, l.up.element})));
     KEDGE_TRY(const Tensor hg, operand(h, l.gate));
     KEDGE_TRY(const Tensor hu,
               l.up.element == l.gate.element ? Result<Tensor>(hg) : operand(h, l.up));
-    KEDGE_TRY(const Tensor gate, product(hg, l.gate));
-    KEDGE_TRY(const Tensor up, product(hu, l.up));
+    KEDGE_TRY(const Tensor gate, product(hg, l.gate, l.gate_bias));
+    KEDGE_TRY(const Tensor up, product(hu, l.up, l.up_bias));
     KEDGE_TRY(const Tensor gated,
               graph_.activation(op::Matmul::activation(l.down.element), c_.feed_forward));
     KEDGE_CHECK(graph_.add<op::SiluMul>({gate, up, gated}));
-    return graph_.add<op::Matmul>({gated, l.down, x, x});
+    return add_product(gated, l.down, l.down_bias, x);
   }
 
   // Only rows whose logits are wanted reach the head: first they are gathered.
-  Result<LlamaValues> head(const Tensor& x) {
-    const LlamaWeights& w = model_.weights();
+  Result<PassValues> head(const Tensor& x) {
+    const ModelWeights& w = model_.weights();
     graph_.begin_outputs();
     KEDGE_TRY(const Tensor last, graph_.activation(Element::f32, c_.width, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::RowLookup>({v_.output_row, x, last}));
@@ -160,13 +177,13 @@ class Builder {
   const ModelConfig& c_;
   const KvCache& cache_;
   Tensor rope_;
-  LlamaValues v_;
+  PassValues v_;
 };
 
 }  // namespace
 
-Result<LlamaValues> build_llama(Graph& graph, const Model& model, const KvCache& cache,
-                                const Tensor& rope_table) noexcept {
+Result<PassValues> build_transformer(Graph& graph, const Model& model, const KvCache& cache,
+                                     const Tensor& rope_table) noexcept {
   return Builder(graph, model, cache, rope_table).build();
 }
 

@@ -1,7 +1,7 @@
-// Small random Llama models against the logits that transformers gives them
-// (tests/golden/tiny_llama.py). In F32, with keys and values in F32, so that what is left is the
-// rounding of sums: 1e-4 of a row's largest logit is far above that and far below any mistake in a
-// formula, a scale or an order of heads.
+// Small random models of every architecture, as GGUF and as folders, against the logits that
+// transformers gives them (tests/golden/tiny_models.py). In F32, with keys and values in F32, so
+// that what is left is the rounding of sums: 1e-4 of a row's largest logit is far above that and
+// far below any mistake in a formula, a scale or an order of heads.
 #include <gtest/gtest.h>
 
 #include <algorithm>
@@ -38,18 +38,20 @@ std::vector<T> values(const io::Safetensors& file, const char* name) {
   return result;
 }
 
-std::string path_of(const std::string& name, const char* extension) {
-  return std::string(KEDGE_GOLDEN_DIR "/tiny/") + name + extension;
+// "qwen2.gguf", or "qwen2" for the folder of that name.
+std::string path_of(const std::string& name) {
+  return std::string(KEDGE_GOLDEN_DIR "/tiny/") + name;
 }
 
-class TinyLlama : public testing::TestWithParam<const char*> {
+class TinyModels : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
-    const std::string name = GetParam();
-    auto model = Model::load(path_of(name, ".gguf").c_str(), {});
+    std::string name = GetParam();
+    auto model = Model::load(path_of(name).c_str(), {});
     ASSERT_TRUE(model) << model.error().place << ": " << model.error().reason;
     model_ = *model;
-    auto file = io::Safetensors::open(path_of(name, ".safetensors").c_str());
+    if (name.ends_with(".gguf")) name.resize(name.size() - 5);
+    auto file = io::Safetensors::open(path_of(name + ".safetensors").c_str());
     ASSERT_TRUE(file) << file.error().place << ": " << file.error().reason;
     golden_.tokens = values<std::int32_t>(*file, "tokens");
     golden_.logits = values<float>(*file, "logits");
@@ -86,7 +88,7 @@ class TinyLlama : public testing::TestWithParam<const char*> {
       std::vector<Row> batch;
       for (std::size_t i = 0; i < rows; ++i)
         batch.push_back({golden_.tokens[first + i], static_cast<std::int32_t>(first + i),
-                         sequence->index(), true});
+                         sequence->index(), Need::logits});
       if (!ok(forward->run(batch))) return result;
       for (std::size_t i = 0; i < rows; ++i) {
         const auto logits = forward->logits(static_cast<std::int64_t>(i));
@@ -101,7 +103,7 @@ class TinyLlama : public testing::TestWithParam<const char*> {
   Golden golden_;
 };
 
-TEST_P(TinyLlama, GivesTheLogitsOfTransformers) {
+TEST_P(TinyModels, GivesTheLogitsOfTransformers) {
   const std::vector<float> logits = run(cpu::Isa::best, golden_.tokens.size());
   ASSERT_EQ(logits.size(), golden_.logits.size());
   const auto width = static_cast<std::size_t>(golden_.vocabulary);
@@ -119,7 +121,7 @@ TEST_P(TinyLlama, GivesTheLogitsOfTransformers) {
   RecordProperty("worst_relative_difference", std::to_string(worst));
 }
 
-TEST_P(TinyLlama, GivesEqualBytesOnEveryIsaAndWidth) {
+TEST_P(TinyModels, GivesEqualBytesOnEveryIsaAndWidth) {
   const std::vector<float> expected = run(cpu::Isa::scalar, golden_.tokens.size());
   ASSERT_EQ(expected.size(), golden_.logits.size());
   for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512}) {
@@ -138,8 +140,14 @@ TEST_P(TinyLlama, GivesEqualBytesOnEveryIsaAndWidth) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Models, TinyLlama,
-                         testing::Values("grouped", "linear", "llama3", "wide_head"),
-                         [](const auto& parameter) { return std::string(parameter.param); });
+INSTANTIATE_TEST_SUITE_P(Models, TinyModels,
+                         testing::Values("grouped.gguf", "linear.gguf", "llama3.gguf",
+                                         "wide_head.gguf", "biased.gguf", "biased", "qwen2.gguf",
+                                         "qwen2", "qwen3.gguf", "qwen3"),
+                         [](const auto& parameter) {
+                           std::string name = parameter.param;
+                           const auto dot = name.find('.');
+                           return dot == std::string::npos ? name + "_folder" : name.substr(0, dot);
+                         });
 
 }  // namespace

@@ -1,0 +1,12 @@
+# utf8proc: Utf8proc_FOUND and the target Utf8proc::Utf8proc. Also installed, because a program that
+# links a static kedge::text links utf8proc.
+find_path(Utf8proc_INCLUDE utf8proc.h)
+find_library(Utf8proc_LIBRARY utf8proc)
+mark_as_advanced(Utf8proc_INCLUDE Utf8proc_LIBRARY)
+include(FindPackageHandleStandardArgs)
+find_package_handle_standard_args(Utf8proc REQUIRED_VARS Utf8proc_LIBRARY Utf8proc_INCLUDE)
+if(Utf8proc_FOUND AND NOT TARGET Utf8proc::Utf8proc)
+  add_library(Utf8proc::Utf8proc UNKNOWN IMPORTED)
+  set_target_properties(Utf8proc::Utf8proc PROPERTIES IMPORTED_LOCATION "${Utf8proc_LIBRARY}"
+    INTERFACE_INCLUDE_DIRECTORIES "${Utf8proc_INCLUDE}")
+endif()

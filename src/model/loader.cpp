@@ -1,0 +1,180 @@
+#include "model/loader.hpp"
+
+#include <cinttypes>
+#include <cstring>
+
+#include "io/shown.hpp"
+#include "kedge/core/quantize.hpp"
+#include "kedge/kernel/cpu/panel.hpp"
+#include "model/fingerprint.hpp"
+#include "model/packer.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+using io::Shown;
+
+namespace {
+
+constexpr std::size_t round_up(std::size_t n) {
+  return (n + Buffer::alignment - 1) / Buffer::alignment * Buffer::alignment;
+}
+
+bool ends_with(std::string_view text, std::string_view end) {
+  return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
+}
+
+// Some files carry Llama 3's scaling of rotary frequencies as a tensor of divisors.
+constexpr const char* rope_name = "rope_freqs.weight";
+
+}  // namespace
+
+Result<const FileTensor*> ModelLoader::find(const std::string& name, int rank, std::int64_t rows,
+                                            std::int64_t width) {
+  const FileTensor* t = files_.find(name);
+  if (t == nullptr) return fail(Code::not_found, place_, "no tensor %s", name.c_str());
+  if (!t->supported)
+    return fail(Code::unsupported, name.c_str(), "its format (%s) has no kernel", t->type);
+  const std::int64_t found_rows = t->rank == 2 ? t->extent[0] : 1;
+  const std::int64_t found_width = t->rank == 0 ? 1 : t->extent[t->rank - 1];
+  if (t->rank != rank || found_rows != rows || found_width != width)
+    return fail(Code::malformed, name.c_str(),
+                "expected %lld x %lld as the metadata say, found rank %d, %lld x %lld",
+                static_cast<long long>(rows), static_cast<long long>(width), int{t->rank},
+                static_cast<long long>(found_rows), static_cast<long long>(found_width));
+  used_[static_cast<std::size_t>(t - files_.tensors().data())] = true;
+  return t;
+}
+
+void ModelLoader::place(const FileTensor* source, Tensor& target, std::size_t bytes) {
+  items_.push_back({source, &target, bytes_, bytes});
+  bytes_ += round_up(bytes);
+}
+
+Status ModelLoader::matrix(const std::string& name, std::int64_t rows, std::int64_t width,
+                           Tensor& target) {
+  KEDGE_TRY(const FileTensor* t, find(name, 2, rows, width));
+  const bool converted = options_.quantize.has_value() && !is_quantized(t->element);
+  const Element element = converted ? *options_.quantize : t->element;
+  const std::uint32_t block = traits(element).block;
+  if (width % block != 0)
+    return fail(Code::unsupported, name.c_str(), "%s needs a width divisible by %u, found %lld",
+                to_string(element), block, static_cast<long long>(width));
+  target = tensor(nullptr, element, rows, width);
+  target.layout = Layout::panel16;
+  place(t, target, cpu::packed_bytes(target.element, rows, width));
+  return {};
+}
+
+Status ModelLoader::vector(const std::string& name, std::int64_t width, Tensor& target) {
+  KEDGE_TRY(const FileTensor* t, find(name, 1, 1, width));
+  if (is_quantized(t->element))
+    return fail(Code::unsupported, name.c_str(), "expected f32, f16 or bf16, found %s", t->type);
+  target = tensor(nullptr, Element::f32, width);
+  place(t, target, target.bytes());
+  return {};
+}
+
+Status ModelLoader::layers(const ModelConfig& c, const PartNames& names, ModelWeights& w) {
+  const bool gguf = names.layer == gguf_names.layer;
+  w.layers.resize(static_cast<std::size_t>(c.layers));
+  for (std::size_t i = 0; i < w.layers.size(); ++i) {
+    LayerWeights& layer = w.layers[i];
+    const std::string prefix = names.layer + std::to_string(i) + '.';
+    for (const LayerPart& part : layer_parts()) {
+      if (part.present != nullptr && !(c.*part.present)) continue;
+      const std::string name = prefix + (gguf ? part.gguf : part.folder);
+      const std::int64_t rows = size_of(part.rows, c), width = size_of(part.width, c);
+      if (part.rows == Size::one) KEDGE_CHECK(vector(name + ".weight", width, layer.*part.weight));
+      else KEDGE_CHECK(matrix(name + ".weight", rows, width, layer.*part.weight));
+      if (part.bias != nullptr && c.*part.biased)
+        KEDGE_CHECK(vector(name + ".bias", rows, layer.*part.bias));
+    }
+  }
+  return {};
+}
+
+Status ModelLoader::rope_factors(const ModelConfig& config) {
+  const FileTensor* t = files_.find(rope_name);
+  if (t == nullptr) return {};
+  const std::int64_t width = config.rotary_dims / 2;
+  KEDGE_TRY(rope_source_, find(rope_name, 1, 1, width));
+  if (t->element != Element::f32)
+    return fail(Code::unsupported, rope_name, "expected f32, found %s", t->type);
+  rope_factors_ = tensor(nullptr, Element::f32, width);
+  return {};
+}
+
+// A tensor that nobody reads means that the model computes something else than Kedge would.
+Status ModelLoader::check_all_used(const ModelConfig& config) const {
+  const auto& tensors = files_.tensors();
+  for (std::size_t i = 0; i < tensors.size(); ++i) {
+    const std::string& name = tensors[i].name;
+    // Copies of what the configuration says: rotary frequencies of old files, and a tied head.
+    if (used_[i] || ends_with(name, "rotary_emb.inv_freq") ||
+        (config.tied_output && name == "lm_head.weight"))
+      continue;
+    return fail(Code::unsupported, place_, "architecture %s has no use for tensor %s",
+                config.architecture.c_str(), Shown(name).text());
+  }
+  return {};
+}
+
+Result<std::shared_ptr<Model>> ModelLoader::describe(ModelConfig config, const PartNames& names) {
+  if (options_.quantize && !can_quantize(*options_.quantize))
+    return fail(Code::unsupported, place_, "quantize: there is no quantizer for %s",
+                to_string(*options_.quantize));
+  auto model = std::make_shared<Model>();
+  used_.assign(files_.tensors().size(), false);
+  ModelWeights& w = model->weights_;
+  KEDGE_CHECK(layers(config, names, w));
+  KEDGE_CHECK(vector(names.output_norm + std::string(".weight"), config.width, w.output_norm));
+  const std::string output = names.output + std::string(".weight");
+  if (!config.tied_output) KEDGE_CHECK(matrix(output, config.vocabulary, config.width, w.output));
+  // Last: a tied embedding is what a step reads last.
+  KEDGE_CHECK(matrix(names.embedding + std::string(".weight"), config.vocabulary, config.width,
+                     w.embedding));
+  KEDGE_CHECK(rope_factors(config));
+  KEDGE_CHECK(check_all_used(config));
+  if (config.tied_output) w.output = w.embedding;
+  model->step_bytes_ = bytes_ - (config.tied_output ? 0 : w.embedding.bytes());
+  for (const LoadItem& item : items_) model->stored_bytes_ += item.source->bytes;
+  model->config_ = std::move(config);
+  return model;
+}
+
+std::size_t ModelLoader::loading_bytes() const noexcept {
+  const Packer::Buffers buffers = Packer::buffers(items_, options_);
+  return buffers.slice + buffers.scratch;
+}
+
+Status ModelLoader::load(Model& model) {
+  const std::uint64_t needed = std::uint64_t{bytes_} + loading_bytes();
+  if (options_.memory_budget != 0 && needed > options_.memory_budget)
+    return fail(Code::out_of_memory, place_,
+                "the weights need %zu bytes and loading them %zu more, the budget is %" PRIu64,
+                bytes_, loading_bytes(), options_.memory_budget);
+  Packer packer(options_, place_);
+  KEDGE_CHECK(packer.reserve(items_));
+  if (!rope_factors_.empty()) {
+    KEDGE_TRY(model.rope_factors_,
+              Buffer::create(rope_factors_.bytes(), "rope factors", options_.allocator));
+    rope_factors_.data = model.rope_factors_.data();
+    KEDGE_CHECK(packer.read_vector(*rope_source_, rope_factors_));
+    RopeScaling& scaling = model.config_.rope_scaling;
+    scaling.frequency_factors = model.rope_factors_.as<float>();
+    // Factors that cannot be are found here rather than by the first session.
+    KEDGE_CHECK(check_config(model.config_, place_));
+  }
+  KEDGE_TRY(model.memory_, Buffer::create(bytes_, "weights", options_.allocator));
+  for (const LoadItem& item : items_) {
+    item.target->data = model.memory_.data() + item.offset;
+    // Between tensors, so that equal models are equal in every byte.
+    std::memset(item.target->data + item.bytes, 0, round_up(item.bytes) - item.bytes);
+  }
+  for (const LoadItem& item : items_) KEDGE_CHECK(packer.pack(item));
+  KEDGE_TRY(model.fingerprint_, fingerprint(model.config_, items_, options_.executor));
+  if (model.config_.tied_output) model.weights_.output = model.weights_.embedding;
+  return {};
+}
+
+}  // namespace kedge::inline KEDGE_ABI

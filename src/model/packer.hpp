@@ -1,0 +1,44 @@
+// Packer: moves weights from files into a model's memory, a slice of a tensor at a time, so that
+// the buffers stay small and progress and cancellation are seen within a tensor. Private to the
+// compiled library.
+#pragma once
+
+#include <span>
+
+#include "model/loader.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+class Packer {
+ public:
+  struct Buffers {
+    std::size_t slice = 0;    // a slice as it is stored
+    std::size_t scratch = 0;  // of workers that quantize
+  };
+  static Buffers buffers(std::span<const LoadItem> items, const Model::Options& options) noexcept;
+
+  Packer(const Model::Options& options, const char* place) noexcept
+      : options_(options), place_(place) {}
+
+  Status reserve(std::span<const LoadItem> items) noexcept;
+  // Fills the item's target, which has its memory.
+  Status pack(const LoadItem& item) noexcept;
+  Status read_vector(const FileTensor& source, const Tensor& target) noexcept;
+
+ private:
+  Status pack_slice(const LoadItem& item, const std::byte* rows, std::int64_t first,
+                    std::int64_t panels) noexcept;
+  // Bytes of a tensor: where they are in memory, or read into the buffer.
+  Result<const std::byte*> read(const FileTensor& source, std::uint64_t first,
+                                std::size_t size) noexcept;
+  Status advance(std::uint64_t bytes, const FileTensor& source) noexcept;
+  Status stopped(const FileTensor& source) const noexcept;
+  Unexpected stopped_at(const FileTensor& source) const noexcept;
+
+  const Model::Options& options_;
+  const char* place_;
+  Buffer slice_, scratch_;
+  std::uint64_t done_ = 0, total_ = 0;
+};
+
+}  // namespace kedge::inline KEDGE_ABI

@@ -1,0 +1,67 @@
+// The fuzzers' entry points on good inputs and on what chance makes of them: short, but in every
+// run of the tests.
+#include "fuzz/entries.hpp"
+
+#include <gtest/gtest.h>
+
+#include <fstream>
+#include <random>
+#include <string>
+
+namespace {
+
+using Entry = int (*)(const std::uint8_t*, std::size_t);
+
+std::string contents(const std::string& name) {
+  std::ifstream file(std::string(KEDGE_GOLDEN_DIR "/tiny/") + name, std::ios::binary);
+  EXPECT_TRUE(file) << name;
+  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
+}
+
+// In a block of exactly its size, so that AddressSanitizer sees one byte too far.
+void run(Entry entry, const std::string& text) {
+  const std::vector<std::uint8_t> bytes(text.begin(), text.end());
+  ASSERT_EQ(entry(bytes.data(), bytes.size()), 0);
+}
+
+void mutate(Entry entry, const std::string& good, std::size_t range) {
+  run(entry, good);
+  run(entry, "");
+  constexpr unsigned seed = 5;
+  std::mt19937 random(seed);
+  range = std::min(range, good.size());
+  for (int i = 0; i < 200; ++i) {
+    std::string text = good;
+    for (auto n = 1 + random() % 3; n > 0; --n) {
+      const std::size_t at = random() % range;
+      const auto kind = random() % 4;
+      if (kind == 0) text[at] = static_cast<char>(random());
+      else if (kind == 1) text[at] = "0123456789{}[],:\"-e"[random() % 19];
+      else if (kind == 2) text.erase(at, 1 + random() % 8);
+      else text.insert(at, text.substr(random() % range, random() % 16));
+      range = std::min(range, text.size());
+    }
+    SCOPED_TRACE(testing::Message() << "seed " << seed << ", text " << i);
+    run(entry, text);
+  }
+}
+
+TEST(FuzzEntries, Gguf) { mutate(fuzz_gguf, contents("qwen2.gguf"), 3000); }
+TEST(FuzzEntries, Safetensors) { mutate(fuzz_safetensors, contents("qwen3.safetensors"), 300); }
+TEST(FuzzEntries, FolderIndex) {
+  mutate(fuzz_folder_index, contents("qwen2/model.safetensors.index.json"), 1 << 20);
+}
+TEST(FuzzEntries, Config) { mutate(fuzz_config, contents("qwen3/config.json"), 1 << 20); }
+TEST(FuzzEntries, Json) { mutate(fuzz_json, contents("biased/config.json"), 1 << 20); }
+
+// What fuzz_config's own weights fit to: the whole way to a model.
+TEST(FuzzEntries, AConfigThatFits) {
+  mutate(fuzz_config,
+         "{\"model_type\": \"llama\", \"hidden_size\": 4, \"intermediate_size\": 4, "
+         "\"num_hidden_layers\": 1, \"num_attention_heads\": 1, \"max_position_embeddings\": 9, "
+         "\"rms_norm_eps\": 1e-5, \"vocab_size\": 3, \"rope_theta\": 10000.0, "
+         "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2.5}}",
+         1 << 20);
+}
+
+}  // namespace
