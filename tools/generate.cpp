@@ -1,5 +1,6 @@
 // kedge generate: streams a text and ends with its statistics.
 #include <atomic>
+#include <cmath>
 #include <csignal>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -10,10 +11,13 @@
 #include "common/failure.hpp"
 #include "common/machine.hpp"
 #include "common/model_file.hpp"
+#include "common/sampling.hpp"
 #include "common/statistics.hpp"
 #include "common/tokens.hpp"
+#include "kedge/io/sink.hpp"
+#include "kedge/io/source.hpp"
 #include "kedge/spec/session.hpp"
-#include "kedge/text/stream_decoder.hpp"
+#include "kedge/text/stop_strings.hpp"
 
 namespace kedge::tools {
 
@@ -21,21 +25,28 @@ namespace {
 
 struct Options {
   std::string model, prompt, prompt_file, tokens, draft = "none", json;
+  std::string save_session, load_session;
+  std::vector<std::string> stops;
   bool chat = false, ignore_end = false;
   std::int64_t max_tokens = 128, context = 0;
-  double temperature = 0;
+  std::int32_t logprobs = -1;
+  SamplingChoice sampling;
   MachineOptions machine;
   LoadOptions load;
+
+  bool has_prompt() const { return !prompt.empty() || !prompt_file.empty() || !tokens.empty(); }
 };
 
 std::atomic<bool> interrupted{false};
 
-// Prints characters as soon as they are complete; token numbers when there is no tokenizer.
+// Prints characters as soon as they are complete and cannot become a stop; token numbers when there
+// is no tokenizer.
 struct Printer {
-  std::optional<text::StreamDecoder> decoder;
+  std::optional<text::TextStream> stream;
   std::vector<std::int32_t> tokens;
   std::string text;
   bool quiet = false;  // stdout carries the JSON
+  nlohmann::json logprobs = nlohmann::json::array();
 
   void print(std::string_view part) {
     text += part;
@@ -46,22 +57,27 @@ struct Printer {
   static bool on_token(void* context, const TokenEvent& event) noexcept {
     auto& self = *static_cast<Printer*>(context);
     self.tokens.push_back(event.id);
-    if (self.decoder) self.print(self.decoder->push(event.id));
+    if (!std::isnan(event.logprob)) {
+      nlohmann::json alternatives = nlohmann::json::array();
+      for (const Alternative& a : event.alternatives)
+        alternatives.push_back({{"id", a.id}, {"logprob", a.logprob}});
+      self.logprobs.push_back(
+          {{"id", event.id}, {"logprob", event.logprob}, {"alternatives", alternatives}});
+    }
+    if (self.stream) self.print(self.stream->push(event.id));
     else self.print(fmt::format("{}{}", self.tokens.size() == 1 ? "" : " ", event.id));
     return true;
   }
 };
 
 std::vector<std::int32_t> prompt_tokens(const Options& o, const ModelFile& file) {
+  if (!o.has_prompt()) return {};  // a loaded text goes on
   if (!o.tokens.empty()) return parse_tokens(o.tokens, "--tokens");
   const std::string prompt = o.prompt_file.empty() ? o.prompt : read_text_file(o.prompt_file);
   return o.chat ? file.encode_as_chat(prompt) : file.encode(prompt);
 }
 
 int generate(const Options& o) {
-  if (o.temperature != 0)
-    bad_usage("--temperature", "this build chooses greedily; only --temperature 0 exists, found {}",
-              o.temperature);
   o.machine.expect_cpu_backend();
   const DraftChoice draft = parse_draft(o.draft);
   const cpu::Isa isa = o.machine.chosen_isa();
@@ -78,28 +94,46 @@ int generate(const Options& o) {
   options.max_draft = draft.max_draft();
   Session session = must(Session::create(file.model, options));
   session.set_drafter(draft.make(session.context() + 1));
+  if (!o.load_session.empty()) must(session.load(must(io::Source::open(o.load_session.c_str()))));
+  if (o.sampling.given || o.load_session.empty())
+    if (const Status set = session.set_sampling(o.sampling.options); !set)
+      bad_usage(set.error().place, "{}", set.error().reason);
+  if (const Status set = session.report_logprobs(o.logprobs); !set)
+    bad_usage("--logprobs", "{}", set.error().reason);
 
   Printer printer;
   printer.quiet = o.json == "-";
   printer.tokens.reserve(static_cast<std::size_t>(o.max_tokens));
-  if (file.tokenizer)
-    printer.decoder = must(text::StreamDecoder::create(*file.tokenizer, /*skip_special=*/true));
+  std::optional<text::StopTracker> tracker;
+  if (!o.stops.empty() || file.tokenizer) {
+    const std::vector<std::string_view> texts(o.stops.begin(), o.stops.end());
+    const text::StopStrings stops = must(text::StopStrings::create(file.need_tokenizer(), texts));
+    printer.stream = must(text::TextStream::create(stops));
+    if (!texts.empty()) tracker.emplace(stops);
+  }
   GenerateOptions run;
   run.max_tokens = o.max_tokens;
+  if (tracker) run.stop = tracker->matcher();
   if (file.tokenizer && !o.ignore_end) run.end_tokens = file.tokenizer->ends();
   run.on_token = Printer::on_token;
   run.context = &printer;
   run.cancel = &interrupted;
   std::signal(SIGINT, [](int) { interrupted.store(true, std::memory_order_relaxed); });
-  const StopReason stop = must(session.generate(prompt, run));
+  const StopReason stop = must(session.resume(prompt, run));
   std::signal(SIGINT, SIG_DFL);
-  if (printer.decoder) printer.print(printer.decoder->finish());
+  if (printer.stream) printer.print(printer.stream->finish());
 
+  if (!o.save_session.empty()) {
+    io::Sink sink = must(io::Sink::create(o.save_session.c_str()));
+    must(session.save(sink));
+    must(sink.finish());
+  }
   if (!printer.quiet) std::fputs("\n", stdout);
   std::FILE* const stream = is_terminal(stdout) && !printer.quiet ? stdout : stderr;
   std::fprintf(stream, "\n");
   Table table = statistics_table(session.stats());
   table.row({"stopped by", to_string(stop)});
+  table.row({"drawn", o.sampling.text()});
   table.row({"machine",
              fmt::format("{}; {} thread{}, {}, drafter {}", machine_name(), executor->workers(),
                          executor->workers() == 1 ? "" : "s", to_string(isa), draft.text())});
@@ -113,6 +147,7 @@ int generate(const Options& o) {
                {"threads", executor->workers()},
                {"machine", machine_name()}});
   if (file.tokenizer) json["text"] = printer.text;
+  if (o.logprobs >= 0) json["logprobs"] = printer.logprobs;
   write_json(o.json, json);
   return 0;
 }
@@ -123,24 +158,25 @@ void add_generate(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("generate", "Stream a text from a model");
   const auto o = std::make_shared<Options>();
   app->add_option("--model", o->model, "GGUF file, or folder with config.json")->required();
-  CLI::Option_group* prompt = app->add_option_group("Prompt", "One of these");
+  CLI::Option_group* prompt = app->add_option_group("Prompt", "One of these, or --load-session");
   prompt->add_option("--prompt", o->prompt, "The prompt itself");
   prompt->add_option("--prompt-file", o->prompt_file, "File that holds the prompt; - is stdin");
   prompt->add_option("--tokens", o->tokens, "The prompt as token numbers: 1,2,3");
-  prompt->require_option(1);
+  prompt->require_option(0, 1);
   app->add_flag("--chat", o->chat, "Wrap the prompt as a user's message in the model's template");
   app->add_option("--max-tokens", o->max_tokens, "Tokens to generate at most")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   add_draft(*app, o->draft);
-  app->add_option("--temperature", o->temperature,
-                  "0: the most likely token (all there is so far)");
-  for (const char* name : {"--top-k", "--top-p", "--min-p", "--seed"})
-    app->add_option_function<std::string>(
-        name,
-        [name](const std::string&) {
-          bad_usage(name, "this build chooses greedily; only --temperature 0 exists");
-        },
-        "For sampling, which this build does not have: refused");
+  o->sampling.add(*app);
+  app->add_option("--logprobs", o->logprobs,
+                  "Write log-probabilities of the tokens and so many alternatives into the JSON");
+  app->add_option("--stop", o->stops, "End the text before this; may be given several times")
+      ->type_name("TEXT")
+      ->allow_extra_args(false);
+  app->add_option("--save-session", o->save_session,
+                  "Write the text's state to this file afterwards");
+  app->add_option("--load-session", o->load_session,
+                  "Go on from such a file; a prompt, if there is one, is appended to its text");
   app->add_option("--context", o->context, "Positions; 0: the model's, at most 8192")
       ->check(CLI::NonNegativeNumber);
   app->add_flag("--ignore-end", o->ignore_end, "Go on after the model's end token");
@@ -151,6 +187,12 @@ void add_generate(CLI::App& root, Commands& commands) {
   o->load.add(*app);
   app->add_option("--json", o->json, "Write text, tokens and statistics to this file; - is stdout");
   commands.push_back({app, [o] {
+                        for (const std::string& stop : o->stops)
+                          if (stop.empty()) bad_usage("--stop", "the text is empty");
+                        if (!o->has_prompt() && o->load_session.empty())
+                          bad_usage("usage",
+                                    "one of --prompt, --prompt-file, --tokens or "
+                                    "--load-session is required");
                         if (o->chat && !o->tokens.empty())
                           bad_usage("--chat", "needs --prompt or --prompt-file, not --tokens");
                         return generate(*o);

@@ -73,13 +73,11 @@ verify::Chosen Session::choose(Walk& walk, std::int64_t row) noexcept {
         log_probability(options_.isa, draw.logits, *token,
                         best_.subspan(i * static_cast<std::size_t>(max_alternatives), count));
   }
-  if (spec::contains(walk.end_tokens, *token)) {
-    walk.reason = StopReason::end_token;
-  } else {
-    if (constraint_) walk.state = constraint_.advance(walk.state, *token);
-    if (walk.stop.push != nullptr && walk.stop.push(walk.stop.context, *token))
-      walk.reason = StopReason::stop_text;
-  }
+  const bool end = spec::contains(walk.end_tokens, *token);
+  if (constraint_ && !end) walk.state = constraint_.advance(walk.state, *token);
+  if (walk.stop.push != nullptr && walk.stop.push(walk.stop.context, *token))
+    walk.reason = StopReason::stop_text;
+  if (end) walk.reason = StopReason::end_token;
   return {*token, walk.reason != StopReason::none};
 }
 

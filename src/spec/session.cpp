@@ -209,8 +209,8 @@ Result<std::int32_t> Session::append(std::span<const std::int32_t> tokens,
   }
   state_ = walk.state;
   ended_ = walk.reason;
-  if (ended_ == StopReason::none && options.stop.push != nullptr &&
-      options.stop.push(options.stop.context, chosen.token))
+  if (options.stop.push != nullptr && options.stop.push(options.stop.context, chosen.token) &&
+      ended_ == StopReason::none)
     ended_ = StopReason::stop_text;
   stats_.prompt_tokens += static_cast<std::int64_t>(tokens.size());
   ++stats_.prefills;

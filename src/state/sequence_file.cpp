@@ -67,7 +67,7 @@ Status Sequence::save(io::Sink& sink, std::uint64_t fingerprint) const noexcept 
     std::span<const std::byte> page{cache_->page_of(index_, i), layout.page_bytes()};
     if (length_ - i * page_positions < page_positions) {
       std::memcpy(last.data(), page.data(), page.size());
-      layout.clear_from(last.data(), length_ - i * page_positions);
+      clear_positions(layout, last.data(), length_ - i * page_positions);
       page = {last.data(), page.size()};
     }
     digest.add(page);

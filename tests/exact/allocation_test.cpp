@@ -6,10 +6,7 @@
 #include <atomic>
 #include <cstdlib>
 
-#include "exact/decode.hpp"
-#include "exact/tiny_model.hpp"
-#include "kedge/draft/lookup.hpp"
-#include "kedge/draft/scripted.hpp"
+#include "exact/sampled.hpp"
 #include "support/all_executors.hpp"
 
 #if defined(KEDGE_TEST_TEXT)
@@ -142,6 +139,7 @@ TEST_P(DecodeLoop, AllocatesNothingAfterItsFirstRound) {
   auto plain_session = Session::create(model, {});
   ASSERT_TRUE(plain_session) << show(plain_session.error());
   const Decoded plain = must_decode(*plain_session, prompt, 520);
+  int runs = 0;
   for (const NamedExecutor& e : all_executors())
     for (const bool scripted : {false, true}) {
       // Threads beyond the processors take turns at every barrier: once is enough.
@@ -149,8 +147,16 @@ TEST_P(DecodeLoop, AllocatesNothingAfterItsFirstRound) {
       const std::string what = spec.describe() + ", " + e.name + (scripted ? ", scripted" : "");
       Session::Options options;
       options.executor = e.executor.get();
+      // Every other run draws, with penalties, filters, log-probabilities and a constraint.
+      const bool draws = runs++ % 2 == 1;
       auto session = Session::create(model, options);
       ASSERT_TRUE(session) << what << ": " << show(session.error());
+      if (draws) {
+        ASSERT_TRUE(session->set_sampling(
+            {.temperature = 1, .top_k = 50, .top_p = 0.95, .repetition_penalty = 1.1, .seed = 1}));
+        ASSERT_TRUE(session->report_logprobs(5));
+        session->set_constraint(*Constraint::make(json_of(spec.vocabulary)));
+      }
       if (scripted) {
         auto drafter = draft::AnyDrafter::make(
             draft::Scripted(plain.tokens, {{8, 3}, {16, 16}, {4, 0}, {16, 9}, {0, 0}},

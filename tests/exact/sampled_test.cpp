@@ -11,7 +11,7 @@
 namespace kedge::tests {
 namespace {
 
-constexpr std::int64_t most_drafts = 7, count = 160;
+constexpr std::int64_t most_drafts = 7, count = 140;
 
 std::vector<draft::Scripted::Step> every_pair() {
   std::vector<draft::Scripted::Step> steps;
@@ -70,6 +70,8 @@ TEST_P(Sampled, LookupOnAnotherIsaAndExecutor) {
   for (const Style& style : styles()) {
     const Decoded expected = plain(style);
     Session::Options options;
+    expect_equal(style, expected, lookup(1), options, "as it is");
+    if (!style.json && style.sampling.top_p == 1) continue;  // the others have every part
     options.isa = cpu::Isa::scalar;
     expect_equal(style, expected, lookup(1), options, "scalar");
     options.isa = cpu::Isa::best;

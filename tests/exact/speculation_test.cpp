@@ -347,6 +347,7 @@ TEST_P(Speculation, ALimitInsideAnAcceptedBlockIsKept) {
   for (std::int64_t limit = 1; limit <= 24; ++limit) {
     auto session = scripted({}, {{8, 8}, {16, 16}});
     ASSERT_NE(session, nullptr);
+    session->set_least_need(Need::logits);
     GenerateOptions generate;
     generate.max_tokens = limit;
     std::vector<std::int32_t> told;

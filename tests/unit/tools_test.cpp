@@ -126,8 +126,10 @@ TEST(Tools, BadUsageExitsWith2) {
   expect_error("no-such-command", 2, "usage");
   expect_error("generate --model x", 2, "usage");
   expect_error("generate --model x --prompt a --tokens 1", 2, "usage");
-  expect_error("generate --model x --tokens 1 --temperature 0.7", 2, "--temperature");
-  expect_error("generate --model x --tokens 1 --top-p 0.9", 2, "--top-p");
+  expect_error("generate --model " + tiny_model() + " --tokens 1 --temperature -1", 2,
+               "temperature");
+  expect_error("generate --model " + tiny_model() + " --tokens 1 --top-p 1.5", 2, "top_p");
+  expect_error("generate --model " + tiny_model() + " --tokens 1 --logprobs 21", 2, "--logprobs");
   expect_error("generate --model x --tokens 1 --backend vulkan", 2, "kedge op");
   expect_error("generate --model x --tokens 1 --draft lookup:n=99", 2, "--draft");
   expect_error("generate --model x --tokens 1 --draft oracle", 2, "--draft");
@@ -268,6 +270,33 @@ TEST(Tools, QuantizesAModelThatThenRuns) {
   std::remove(out.c_str());
 }
 
+// Sampled; in one piece, with a drafter, and saved and loaded in the middle.
+TEST(Tools, GeneratesTheSameSampledTextFromASavedSession) {
+  const std::string json = temporary("json"), state = temporary("state");
+  const std::string generate = "generate --model " + tiny_model() + " --logprobs 2 --json " + json;
+  const std::string drawn = " --temperature 1 --top-p 0.95 --repetition-penalty 1.1 --seed 3";
+  const auto run = [&](const std::string& arguments) {
+    const Outcome o = kedge_program(generate + arguments);
+    EXPECT_EQ(o.status, 0) << o.err;
+    const auto parsed = nlohmann::json::parse(contents(json));
+    EXPECT_EQ(parsed["logprobs"].size(), parsed["token_ids"].size());
+    EXPECT_EQ(parsed["logprobs"][0]["alternatives"].size(), 2u);
+    return parsed["token_ids"].get<std::vector<int>>();
+  };
+  const auto whole = run(" --tokens 1,2,3,1,2 --max-tokens 40" + drawn);
+  EXPECT_EQ(whole.size(), 40u);
+  EXPECT_EQ(run(" --tokens 1,2,3,1,2 --max-tokens 40 --draft lookup:n=5,min=1" + drawn), whole);
+  EXPECT_NE(run(" --tokens 1,2,3,1,2 --max-tokens 40"), whole);
+  auto parts = run(" --tokens 1,2,3,1,2 --max-tokens 15 --save-session " + state + drawn);
+  const auto rest = run(" --max-tokens 25 --load-session " + state);
+  parts.insert(parts.end(), rest.begin(), rest.end());
+  EXPECT_EQ(parts, whole);
+  expect_error(generate + " --load-session " + json, 1, "saved session");
+  expect_error(generate, 2, "--load-session");
+  std::remove(json.c_str());
+  std::remove(state.c_str());
+}
+
 TEST(Tools, LogitsDoNotDependOnTheWidth) {
   std::string tokens = "1";
   for (int i = 2; i < 70; ++i) tokens += "," + std::to_string(i % 50);
@@ -290,6 +319,12 @@ TEST(Tools, CheckPassesAndCanFail) {
   EXPECT_EQ(good.status, 0) << good.out << good.err;
   for (const char* part : {"text equal 2/2", "28 forced", " 0 state bytes changed", "exact\n"})
     EXPECT_NE(good.out.find(part), std::string::npos) << part << "\n" << good.out;
+  for (const char* way :
+       {"after rewind: 2/2", "after fork: 2/2", "after save and load: 1/1", "after extend: 1/1"})
+    EXPECT_NE(good.out.find(way), std::string::npos) << way << "\n" << good.out;
+  const Outcome drawn = kedge_program(check + " --temperature 1 --seed 5");
+  EXPECT_EQ(drawn.status, 0) << drawn.out << drawn.err;
+  EXPECT_NE(drawn.out.find("temperature 1, seed 5"), std::string::npos) << drawn.out;
   expect_error(check + " --perturb 13", 1, "position 13");
 }
 

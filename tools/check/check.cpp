@@ -10,6 +10,7 @@
 #include "common/command.hpp"
 #include "common/count_allocations.hpp"
 #include "common/failure.hpp"
+#include "common/sampling.hpp"
 
 namespace kedge::tools {
 
@@ -19,6 +20,7 @@ struct Options {
   std::string model, draft = "auto", json;
   std::int64_t prompts = 3, tokens = 32, pairs = 6, perturb = -1;
   bool full = false;
+  SamplingChoice sampling;
   MachineOptions machine;
 };
 
@@ -27,6 +29,7 @@ int check(const Options& o) {
   options.machine = o.machine;
   options.draft = parse_draft(o.draft);
   options.isa = o.machine.chosen_isa();
+  options.sampling = o.sampling.options;
   options.tokens = o.tokens;
   options.pairs = o.pairs;
   std::int64_t count = o.prompts;
@@ -46,8 +49,8 @@ int check(const Options& o) {
     prompt.tokens.resize(std::min(prompt.tokens.size(),
                                   static_cast<std::size_t>(file.model->config().context + 1) / 2));
   std::FILE* const out = text_stream(o.json);
-  fmt::print(out, "{}; {} threads, {}, drafter {}\n", machine_name(), executor->workers(),
-             to_string(options.isa), options.draft.text());
+  fmt::print(out, "{}; {} threads, {}, drafter {}, {}\n", machine_name(), executor->workers(),
+             to_string(options.isa), options.draft.text(), o.sampling.text());
 
   nlohmann::json json = {{"machine", machine_name()}, {"isa", to_string(options.isa)}};
   std::uint64_t differing = 0;
@@ -80,6 +83,20 @@ int check(const Options& o) {
           : "allocations not counted (this build cannot interpose malloc)";
   fmt::print(out, "undone {} drafts: {} state bytes changed, {}\n", s.undone, s.state_bytes_changed,
              allocations);
+  std::int64_t continuations = 0, continuations_equal = 0;
+  const auto shortest = std::min_element(
+      prompts.begin(), prompts.end(),
+      [](const Prompt& a, const Prompt& b) { return a.tokens.size() < b.tokens.size(); });
+  for (const ContinuationReport& r : check_continuations(file, *shortest, options)) {
+    fmt::print(out, "after {}: {}/{} texts go on with the same tokens and {} logit bytes\n", r.name,
+               r.equal, r.runs, grouped(static_cast<std::int64_t>(r.bytes)));
+    json["continuations"].push_back(
+        {{"after", r.name}, {"runs", r.runs}, {"equal", r.equal}, {"bytes", r.bytes}});
+    continuations += r.runs;
+    continuations_equal += r.equal;
+    if (difference.empty() && r.equal < r.runs)
+      difference = fmt::format("after {} the text does not go on as before", r.name);
+  }
   const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
   fmt::print(out, "{} of cache compared around commits, {} of undone rows poisoned; {:.1f} s\n",
              bytes_text(static_cast<double>(s.state_bytes_compared)),
@@ -88,7 +105,7 @@ int check(const Options& o) {
   // Nothing undone or nothing accepted would prove nothing.
   const bool tried = s.undone > 0 && s.accepted > 0;
   const bool passed = differing == 0 && s.equal == s.texts && s.state_bytes_changed == 0 &&
-                      s.allocations == 0 && tried;
+                      s.allocations == 0 && continuations_equal == continuations && tried;
   json.update({{"differing_logit_bytes", differing},
                {"texts", s.texts},
                {"texts_equal", s.equal},
@@ -100,6 +117,7 @@ int check(const Options& o) {
                {"allocations_counted", can_count_allocations()},
                {"allocations", s.allocations},
                {"counted_rounds", s.counted_rounds},
+               {"sampling", o.sampling.text()},
                {"first_difference", difference},
                {"seconds", seconds.count()},
                {"passed", passed}});
@@ -132,6 +150,7 @@ void add_check(CLI::App& root, Commands& commands) {
   app->add_option("--perturb", o->perturb,
                   "Flip one bit of a logit at this position in one run, to see the check fail")
       ->check(CLI::NonNegativeNumber);
+  o->sampling.add(*app);
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);

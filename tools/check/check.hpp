@@ -12,6 +12,7 @@
 #include "common/model_file.hpp"
 #include "common/output.hpp"
 #include "common/prompts.hpp"
+#include "kedge/sample/options.hpp"
 
 namespace kedge::tools {
 
@@ -19,6 +20,7 @@ struct CheckOptions {
   MachineOptions machine;
   cpu::Isa isa = cpu::Isa::best;
   DraftChoice draft;
+  SamplingOptions sampling;             // how both texts are drawn
   std::int64_t tokens = 32;             // generated per prompt
   std::size_t long_tokens = 68;         // positions of the first text whose logits are compared
   std::size_t short_tokens = 16;        // and of the others
@@ -52,5 +54,15 @@ struct SpeculationReport {
 
 SpeculationReport check_speculation(const ModelFile& file, const std::vector<Prompt>& prompts,
                                     const CheckOptions& options);
+
+// Texts that went on after one kind of change, against the text that never changed.
+struct ContinuationReport {
+  std::string name;  // "rewind"
+  std::int64_t runs = 0, equal = 0;
+  std::uint64_t bytes = 0;  // of logits compared
+};
+
+std::vector<ContinuationReport> check_continuations(const ModelFile& file, const Prompt& prompt,
+                                                    const CheckOptions& options);
 
 }  // namespace kedge::tools

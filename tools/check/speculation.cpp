@@ -101,6 +101,7 @@ class Checker {
     o.cache = options.machine.cache_element();
     o.max_draft = std::max(options.draft.max_draft(), options.pairs);
     session_.emplace(must(Session::create(file.model, o)));
+    must(session_->set_sampling(options.sampling));
     tokens_.reserve(static_cast<std::size_t>(tokens) + 64);
   }
 

@@ -67,17 +67,6 @@ struct KvPageLayout {
     return head_dim * page_positions + slot * value_width() + d;
   }
 
-  // Writes zeros for the positions from `slot` on of a page that stands alone, F32 or F16.
-  void clear_from(std::byte* page, std::int64_t slot) const noexcept {
-    const std::size_t size = row_bytes(element, 1);
-    for (std::int64_t block = 0; block < layers * kv_heads; ++block, page += size * head_elements())
-      for (std::int64_t s = slot; s < page_positions; ++s) {
-        for (std::int64_t d = 0; d < head_dim; ++d)
-          __builtin_memset(page + size * key_index(s, d), 0, size);
-        __builtin_memset(page + size * value_index(s, 0), 0, size * value_width());
-      }
-  }
-
   // The cache argument of op/kv_store.hpp and op/attention.hpp: its data is the layer's part of
   // page 0, a row of it the distance to the same part of the next page. (The last row therefore
   // reaches past the pool's end by what lies before the layer; only the layer's part is touched.)
@@ -133,6 +122,19 @@ void for_slot_bytes(const KvPageLayout& layout, std::int64_t slot, F&& f) noexce
   const std::int64_t size = traits(layout.element).bytes;
   for (std::int64_t d = 0; d < layout.head_dim; ++d) call(layout.key_index(slot, d) * size, size);
   call(layout.value_index(slot, 0) * size, layout.value_width() * size);
+}
+
+// Writes zeros for the positions from `slot` on of a page that stands alone.
+inline void clear_positions(const KvPageLayout& layout, std::byte* page,
+                            std::int64_t slot) noexcept {
+  for (; slot < page_positions; ++slot)
+    for (std::int64_t layer = 0; layer < layout.layers; ++layer)
+      for (std::int64_t head = 0; head < layout.kv_heads; ++head) {
+        std::byte* block = page + layout.offset(0, layer, head);
+        for_slot_bytes(layout, slot, [block](std::size_t offset, std::size_t bytes) {
+          __builtin_memset(block + offset, 0, bytes);
+        });
+      }
 }
 
 // What is stored as dimension d of the key (or value) of position `slot` of a page, as F32: for

@@ -5,6 +5,7 @@
 // Rows behind the first rejected draft are not looked at, whatever they hold.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <span>
 
