@@ -319,15 +319,15 @@ TEST(Gguf, TensorsMayNotOverlapOrRepeat) {
 
 TEST(Gguf, UnsupportedTypesAreListed) {
   Raw raw;
-  raw.header(2, 0).tensor("q5", {32}, 6, 0).tensor("new", {5}, 1234, 32).data(64);
+  raw.header(2, 0).tensor("q2", {256}, 10, 0).tensor("new", {5}, 1234, 96).data(128);
   auto file = raw.open();
   ASSERT_TRUE(ok(file));
-  const auto &q5 = file->tensors()[0], &unknown = file->tensors()[1];
-  EXPECT_FALSE(q5.supported);
-  EXPECT_EQ(q5.bytes, 22u);
-  auto bytes = file->read(q5);
+  const auto &q2 = file->tensors()[0], &unknown = file->tensors()[1];
+  EXPECT_FALSE(q2.supported);
+  EXPECT_EQ(q2.bytes, 84u);
+  auto bytes = file->read(q2);
   ASSERT_TRUE(ok(bytes));
-  EXPECT_TRUE(fails_with(io::as_tensor(q5, *bytes), Code::unsupported, {"q5", "Q5_0"}));
+  EXPECT_TRUE(fails_with(io::as_tensor(q2, *bytes), Code::unsupported, {"q2", "Q2_K"}));
   EXPECT_FALSE(unknown.supported);
   EXPECT_EQ(unknown.bytes, 0u);
   EXPECT_TRUE(fails_with(file->read(unknown), Code::unsupported, {"'new'", "1234"}));
