@@ -5,6 +5,10 @@ import pathlib
 import subprocess
 import sys
 
+# Last instead of first: claims may have the names of packages (tokenizers), which packages import.
+here = pathlib.Path(__file__).resolve().parent
+sys.path[:] = [p for p in sys.path if pathlib.Path(p).resolve() != here] + [str(here)]
+
 root = pathlib.Path(os.environ.get("KEDGE_ROOT", pathlib.Path(__file__).resolve().parents[2]))
 model = pathlib.Path(os.environ.get("KEDGE_MODEL", root / "models/SmolLM2-135M-Instruct.Q4_1.gguf"))
 program = pathlib.Path(os.environ.get("KEDGE_PROGRAM", root / "build/release/bin/kedge"))

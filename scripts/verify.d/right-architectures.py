@@ -12,7 +12,7 @@ import common
 
 (numpy, safetensors, torch, transformers, gguf) = common.need(
     "numpy", "safetensors.numpy", "torch", "transformers", "gguf")
-sys.path.insert(0, str(common.root / "tests/golden"))
+sys.path.append(str(common.root / "tests/golden"))
 import tiny_models  # noqa: E402
 
 PER_ARCHITECTURE = int(os.environ.get("KEDGE_CONFIGURATIONS", "8"))
