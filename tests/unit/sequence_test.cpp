@@ -163,8 +163,10 @@ TEST(KvCache, NoPageIsShared) {
 }
 
 TEST(KvCache, OptionsAreChecked) {
-  EXPECT_TRUE(fails(KvCache::create(1, 1, 16, {.element = Element::q4_0, .positions = 10}),
-                    Code::unsupported, "q4_0"));
+  EXPECT_TRUE(fails(KvCache::create(1, 1, 16, {.element = Element::q4_1, .positions = 10}),
+                    Code::unsupported, "q4_1"));
+  EXPECT_TRUE(fails(KvCache::create(1, 1, 16, {.element = Element::q8_0, .positions = 10}),
+                    Code::unsupported, "divisible by 32"));
   EXPECT_TRUE(fails(KvCache::create(1, 1, 16, {.positions = 0}), Code::invalid_argument, "0"));
   EXPECT_TRUE(fails(KvCache::create(1, 1, 16, {.positions = 10, .sequences = 0}),
                     Code::invalid_argument, "sequences"));
