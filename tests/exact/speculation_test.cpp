@@ -405,8 +405,7 @@ TEST_P(Speculation, AnEndTokenInsideAnAcceptedBlockLeavesThePlainState) {
   EXPECT_GT(inside, 3) << "no block was cut: the test tests nothing";
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Speculation, ::testing::ValuesIn(cases::weight_elements),
-                         ElementName());
+INSTANTIATE_TEST_SUITE_P(Formats, Speculation, ::testing::ValuesIn(tiny_formats()), ElementName());
 INSTANTIATE_TEST_SUITE_P(Architectures, Speculation, ::testing::ValuesIn(tiny_architectures),
                          ElementName());
 

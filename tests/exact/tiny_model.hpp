@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "kedge/model/model.hpp"
+#include "support/weight_elements.hpp"
 
 namespace kedge::tests {
 
@@ -42,6 +43,10 @@ struct TinyKind {
 };
 inline const TinyKind tiny_architectures[] = {
     {Element::q8_0, "qwen2"}, {Element::q4_0, "qwen3"}, {Element::f16, "biased"}};
+// A plain llama of every format.
+inline std::vector<TinyKind> tiny_formats() {
+  return {std::begin(cases::weight_elements), std::end(cases::weight_elements)};
+}
 inline const char* to_string(const TinyKind& kind) {
   return kind.plain() ? to_string(kind.element) : kind.architecture.data();
 }

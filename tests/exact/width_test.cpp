@@ -266,8 +266,7 @@ TEST_P(Widths, AnotherSequenceInTheBatch) {
   }
 }
 
-INSTANTIATE_TEST_SUITE_P(Formats, Widths, ::testing::ValuesIn(cases::weight_elements),
-                         ElementName());
+INSTANTIATE_TEST_SUITE_P(Formats, Widths, ::testing::ValuesIn(tiny_formats()), ElementName());
 
 INSTANTIATE_TEST_SUITE_P(Architectures, Widths, ::testing::ValuesIn(tiny_architectures),
                          ElementName());
