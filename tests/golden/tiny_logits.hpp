@@ -25,6 +25,14 @@ constexpr std::uint64_t tiny_logits_hash(kedge::Element element) {
       return 0xC79B6339B87A79F2;
     case kedge::Element::q6_k:
       return 0x2E15CF6BCEFB590F;
+    case kedge::Element::q5_0:
+      return 0x19B41252E4EF6B86;
+    case kedge::Element::q5_1:
+      return 0x6B9B1D33A377B8CF;
+    case kedge::Element::q4_k:
+      return 0x7CC167F8755A3647;
+    case kedge::Element::q5_k:
+      return 0x38F6468BBA1B4ACE;
     default:
       return 0;
   }
