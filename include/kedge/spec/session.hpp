@@ -27,7 +27,7 @@ class KEDGE_API Session {
     cpu::Isa isa = cpu::Isa::best;
     Executor* executor = nullptr;     // borrowed; null: the calling thread alone
     std::int64_t context = 0;         // positions; 0: the model's, at most 8192
-    Element cache = Element::f16;     // of keys and values: f16 or f32
+    Element cache = Element::f16;     // of keys and values: f32, f16, bf16 or q8_0
     std::int64_t max_draft = 16;      // tokens drafted per round, at most 31
     std::int64_t prefill_rows = 128;  // of one pass over the prompt
     // Most bytes that this session may take beside the model's weights; 0: no limit. Refused with

@@ -18,7 +18,7 @@ namespace kedge::inline KEDGE_ABI::cpu {
 
 constexpr std::int64_t panel_rows = 16;
 
-constexpr std::size_t panel_bytes(Element element, std::int64_t width) noexcept {
+KEDGE_INLINE constexpr std::size_t panel_bytes(Element element, std::int64_t width) noexcept {
   return static_cast<std::size_t>(panel_rows) * row_bytes(element, width);
 }
 constexpr std::int64_t panel_count(std::int64_t rows) noexcept {
