@@ -2,6 +2,10 @@
 // program that defines KEDGE_IMPLEMENTATION (header_only.hpp).
 #pragma once
 
+#if defined(__x86_64__)
+#include <cpuid.h>
+#endif
+
 #include "kedge/backend/cpu.hpp"
 #include "kedge/core/os/fp_env.hpp"
 #include "kedge/core/os/spin.hpp"
@@ -14,6 +18,13 @@ namespace cpu {
 Isa best_isa() noexcept { return native_isa; }
 bool isa_available(Isa isa) noexcept { return isa == Isa::best || isa == native_isa; }
 #else
+#if defined(__x86_64__)
+// clang 14 has no __builtin_cpu_supports("f16c"). Leaf 1, ECX bit 29 (Intel's manual, CPUID).
+static bool has_f16c() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c >> 29 & 1u) != 0;
+}
+#endif
 bool isa_available(Isa isa) noexcept {
   switch (isa) {
     case Isa::scalar:
@@ -21,8 +32,7 @@ bool isa_available(Isa isa) noexcept {
       return true;
 #if defined(__x86_64__)
     case Isa::avx2:
-      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") &&
-             __builtin_cpu_supports("f16c");
+      return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
     case Isa::avx512:
       return isa_available(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
