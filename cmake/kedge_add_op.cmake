@@ -18,9 +18,12 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   set(KEDGE_ISAS scalar avx2 avx512)
   set(KEDGE_ISA_FLAGS_scalar "")
   set(KEDGE_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c)
-  # GCC 12 warns about the undefined operand inside its own AVX-512 intrinsics.
   set(KEDGE_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma
-    -mf16c -mprefer-vector-width=512 -Wno-uninitialized -Wno-maybe-uninitialized)
+    -mf16c -mprefer-vector-width=512)
+  if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
+    # GCC 12 warns about the undefined operand inside its own AVX-512 intrinsics.
+    list(APPEND KEDGE_ISA_FLAGS_avx512 -Wno-uninitialized -Wno-maybe-uninitialized)
+  endif()
 else()
   set(KEDGE_ISAS scalar)
 endif()
