@@ -3,73 +3,39 @@
 // (operator new calls malloc), so a program of its own.
 #include <gtest/gtest.h>
 
-#include <atomic>
 #include <cstdlib>
 
 #include "exact/sampled.hpp"
 #include "support/all_executors.hpp"
+#include "support/failing_malloc.hpp"
 
 #if defined(KEDGE_TEST_TEXT)
 #include "kedge/text/stream_decoder.hpp"
 #endif
 
-// Sanitizers replace malloc themselves.
+// What support/failing_malloc.cpp counts; sanitizers replace malloc themselves.
 #if defined(__GLIBC__) && !defined(__SANITIZE_ADDRESS__) && !defined(__SANITIZE_THREAD__)
 #define KEDGE_TEST_COUNTS_ALLOCATIONS 1
 #endif
 
 #if defined(KEDGE_TEST_COUNTS_ALLOCATIONS)
-namespace {
-std::atomic<std::uint64_t> allocations{0};
-void count() noexcept { allocations.fetch_add(1, std::memory_order_relaxed); }
-}  // namespace
-
-extern "C" {
-void* __libc_malloc(std::size_t);
-void* __libc_calloc(std::size_t, std::size_t);
-void* __libc_realloc(void*, std::size_t);
-void* __libc_memalign(std::size_t, std::size_t);
-void __libc_free(void*);
-
-#define KEDGE_TEST_EXPORT __attribute__((visibility("default")))
-KEDGE_TEST_EXPORT void* malloc(std::size_t size) { return count(), __libc_malloc(size); }
-KEDGE_TEST_EXPORT void* calloc(std::size_t n, std::size_t size) {
-  return count(), __libc_calloc(n, size);
-}
-KEDGE_TEST_EXPORT void* realloc(void* memory, std::size_t size) {
-  return count(), __libc_realloc(memory, size);
-}
-KEDGE_TEST_EXPORT void* memalign(std::size_t alignment, std::size_t size) {
-  return count(), __libc_memalign(alignment, size);
-}
-KEDGE_TEST_EXPORT void* aligned_alloc(std::size_t alignment, std::size_t size) {
-  return count(), __libc_memalign(alignment, size);
-}
-KEDGE_TEST_EXPORT int posix_memalign(void** memory, std::size_t alignment, std::size_t size) {
-  count();
-  *memory = __libc_memalign(alignment, size);
-  return *memory == nullptr ? 12 : 0;
-}
-KEDGE_TEST_EXPORT void free(void* memory) { __libc_free(memory); }
-}
-
 namespace kedge::tests {
 namespace {
 
 TEST(Allocations, TheCounterCounts) {
-  const std::uint64_t before = allocations;
+  const std::int64_t before = requests();
   void* volatile memory = std::malloc(10);
   std::free(memory);
-  EXPECT_EQ(allocations, before + 1);
+  EXPECT_EQ(requests(), before + 1);
   delete new volatile int(3);
-  EXPECT_EQ(allocations, before + 2);
+  EXPECT_EQ(requests(), before + 2);
   { auto buffer = Buffer::create(1000, "test"); }
-  EXPECT_EQ(allocations, before + 3);
+  EXPECT_EQ(requests(), before + 3);
   std::string* volatile text = new std::string(100, 'x');
   delete text;
-  EXPECT_EQ(allocations, before + 5);
+  EXPECT_EQ(requests(), before + 5);
   std::vector<int> v(3);
-  EXPECT_EQ(allocations, before + 6);
+  EXPECT_EQ(requests(), before + 6);
 }
 
 TEST(Allocations, CommitAndUndoMakeNone) {
@@ -77,12 +43,12 @@ TEST(Allocations, CommitAndUndoMakeNone) {
   ASSERT_TRUE(cache);
   auto sequence = Sequence::create(*cache);
   ASSERT_TRUE(sequence);
-  const std::uint64_t before = allocations;
+  const std::int64_t before = requests();
   for (int i = 0; i < 50; ++i) {
     auto transaction = sequence->begin(17);
     if (!transaction || !transaction->commit(i % 18)) FAIL();
   }
-  EXPECT_EQ(allocations, before);
+  EXPECT_EQ(requests(), before);
   EXPECT_GT(sequence->length(), 64);
 }
 
@@ -111,7 +77,7 @@ struct Stream {
 #if defined(KEDGE_TEST_TEXT)
   text::StreamDecoder decoder;
 #endif
-  std::uint64_t after_first_round = 0, at_end = 0;
+  std::int64_t after_first_round = 0, at_end = 0;
   std::int64_t tokens = 0, round = 0;
   std::size_t bytes = 0;
 };
@@ -123,7 +89,7 @@ bool on_token(void* context, const TokenEvent& event) noexcept {
 #if defined(KEDGE_TEST_TEXT)
   s.bytes += s.decoder.push(event.id).size();
 #endif
-  s.at_end = allocations;
+  s.at_end = requests();
   if (event.round <= 1) s.after_first_round = s.at_end;
   return s.round < last_round;
 }

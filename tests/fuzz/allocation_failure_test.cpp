@@ -4,8 +4,8 @@
 
 #include <vector>
 
-#include "fuzz/failing_malloc.hpp"
 #include "kedge/kedge.hpp"
+#include "support/failing_malloc.hpp"
 
 namespace kedge::tests {
 namespace {

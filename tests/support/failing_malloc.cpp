@@ -1,4 +1,4 @@
-#include "fuzz/failing_malloc.hpp"
+#include "support/failing_malloc.hpp"
 
 #include <dlfcn.h>
 #include <pthread.h>
