@@ -186,7 +186,7 @@ Result<std::int32_t> Session::append(std::span<const std::int32_t> tokens,
   const auto undo = [&](const Error& error) {
     size_ = old_size;
     if (error.code == Code::cancelled) size_ = std::max(old_size, sequence_.length());
-    else if (const Status status = sequence_.rewind(old_length); !status) return status.error();
+    else if (const auto went = sequence_.rewind(old_length); !went) return went.error();
     constrained_ = old_constrained;
     replay_constraint();
     drafting_ = false;
