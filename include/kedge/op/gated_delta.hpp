@@ -106,7 +106,8 @@ struct GatedDelta {
     return {};
   }
 
-  static Status check(const Args& a) noexcept {
+  // Of the settings alone.
+  static Status check_heads(const Args& a) noexcept {
     if (a.key_heads < 1 || a.value_heads < 1 || a.value_heads % a.key_heads != 0)
       return fail(Code::invalid_argument, name,
                   "value_heads: expected a multiple of key_heads %d, found %d", a.key_heads,
@@ -114,6 +115,11 @@ struct GatedDelta {
     if (a.key_dim < 1 || a.key_dim > max_dim || a.value_dim < 1 || a.value_dim > max_dim)
       return fail(Code::unsupported, name, "key_dim and value_dim: expected 1..%d, found %d and %d",
                   max_dim, a.key_dim, a.value_dim);
+    return {};
+  }
+
+  static Status check(const Args& a) noexcept {
+    KEDGE_CHECK(check_heads(a));
     if (!(a.l2_eps >= 0))
       return fail(Code::invalid_argument, name, "l2_eps: expected at least 0, found %g",
                   static_cast<double>(a.l2_eps));

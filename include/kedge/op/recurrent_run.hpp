@@ -78,11 +78,11 @@ inline Status add_recurrent_run(const Tensor& runs, const Tensor& steps,
   if (header.count + 1 >= runs.rows())
     return fail(Code::invalid_argument, "runs", "sequence %d: there is room for %d runs only",
                 run.sequence, header.count);
-  if (run.first < header.rows || run.rows < 1 || run.first + run.rows > steps.rows())
+  if (run.first != header.rows || run.rows < 1 || run.first + run.rows > steps.rows())
     return fail(Code::invalid_argument, "runs",
-                "sequence %d: rows %d..%d, expected at least one from %d to %lld", run.sequence,
-                run.first, run.first + run.rows - 1, header.rows,
-                static_cast<long long>(steps.rows()) - 1);
+                "sequence %d: rows %d..%d, expected to begin at %d and to end below %lld",
+                run.sequence, run.first, run.first + run.rows - 1, header.rows,
+                static_cast<long long>(steps.rows()));
   recurrent_run(runs, header.count++) = run;
   header.rows = run.first + run.rows;
   for (std::int32_t r = 0; r < run.rows; ++r)
@@ -130,10 +130,11 @@ inline Status check_recurrent_tables(const char* op, const Tensor& runs, const T
   for (std::int32_t n = 0; n < count; ++n) {
     const RecurrentRun& run = recurrent_run(runs, n);
     const std::int64_t end = std::int64_t{run.first} + run.rows;
-    if (run.first < next || run.rows < 1 || end > limits.rows)
-      return fail(Code::invalid_argument, op, "run %d: rows %d..%lld, expected within %lld..%lld",
-                  n, run.first, static_cast<long long>(end) - 1, static_cast<long long>(next),
-                  static_cast<long long>(limits.rows) - 1);
+    if (run.first != next || run.rows < 1 || end > limits.rows)
+      return fail(Code::invalid_argument, op,
+                  "run %d: rows %d..%lld, expected to begin at %lld and to end below %lld", n,
+                  run.first, static_cast<long long>(end) - 1, static_cast<long long>(next),
+                  static_cast<long long>(limits.rows));
     next = end;
     if (limits.planes > 0) {
       if (run.plane < -1 || run.plane >= limits.planes)
