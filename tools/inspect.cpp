@@ -10,6 +10,7 @@
 #include "kedge/io/safetensors.hpp"
 #include "kedge/model/model.hpp"
 #include "kedge/state/kv_page.hpp"
+#include "kedge/state/recurrent_policy.hpp"
 #include "kedge/text/chat_template.hpp"
 #include "kedge/text/tokenizer.hpp"
 
@@ -103,6 +104,38 @@ void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
                     {"total", e.total()}};
 }
 
+// Of layers whose state does not grow, and what keeping it takes so that drafts can be taken back.
+void say_recurrent(const ModelConfig& c, Table& table, nlohmann::json& json) {
+  const RecurrentShape& s = c.recurrent;
+  table.row({"recurrent layers",
+             fmt::format("{} of {}: gated delta rule, {} key heads of {}, {} value heads of {} "
+                         "({}), convolution of {} over {} channels",
+                         s.layers, c.layers, s.key_heads, s.key_dim, s.value_heads, s.value_dim,
+                         s.grouped ? "grouped" : "tiled", s.conv_width, s.channels)});
+  json["recurrent"] = {{"layers", s.layers},
+                       {"key_heads", s.key_heads},
+                       {"value_heads", s.value_heads},
+                       {"key_dim", s.key_dim},
+                       {"value_dim", s.value_dim},
+                       {"grouped", s.grouped},
+                       {"channels", s.channels},
+                       {"conv_width", s.conv_width},
+                       {"plane_bytes", s.plane_bytes()},
+                       {"record_bytes", s.record_bytes()}};
+  for (const std::int64_t draft : {0, 3, 7, 15}) {
+    std::string text;
+    for (const RecurrentPolicy& p :
+         {RecurrentPolicy::snapshots(draft + 1), RecurrentPolicy::replay(draft + 1),
+          RecurrentPolicy::checkpoint()}) {
+      const std::uint64_t bytes = p.bytes(s);
+      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", to_string(p.kind),
+                          bytes_text(static_cast<double>(bytes)));
+      json["recurrent"]["bytes_per_sequence"][std::to_string(draft)][to_string(p.kind)] = bytes;
+    }
+    table.row({fmt::format("  with drafts of {}", draft), text + " per sequence"});
+  }
+}
+
 void describe(const ModelFiles& files, const std::string& path, nlohmann::json& json,
               std::FILE* out) {
   Table table = Table::of_pairs();
@@ -124,13 +157,21 @@ void describe(const ModelFiles& files, const std::string& path, nlohmann::json& 
     std::string caches;
     for (const Element e : {Element::f32, Element::f16, Element::bf16, Element::q8_0}) {
       if (!op::expect_cache_element("", e, config->head_dim)) continue;
-      const KvPageLayout layout{e, config->kv_heads, config->head_dim, config->layers};
+      const KvPageLayout layout{e, config->kv_heads, config->head_dim, config->attention_layers()};
       const std::size_t bytes = layout.bytes_per_position();
       caches += fmt::format("{}{} {}", caches.empty() ? "" : ", ",
                             bytes_text(static_cast<double>(bytes)), to_string(e));
       json["kv_bytes_per_position"][to_string(e)] = bytes;
     }
     table.row({"keys and values", caches + " per position"});
+    if (!config->recurrent.empty()) say_recurrent(*config, table, json);
+    if (config->mtp_layers > 0) {
+      table.row(
+          {"further tokens",
+           fmt::format("{} layer{} that predict{}: known, not loaded", config->mtp_layers,
+                       config->mtp_layers == 1 ? "" : "s", config->mtp_layers == 1 ? "s" : "")});
+      json["mtp_layers"] = config->mtp_layers;
+    }
   } else {
     say("architecture", config.error().reason, false);
   }

@@ -7,11 +7,10 @@
 #include "common/failure.hpp"
 #include "common/machine.hpp"
 #include "common/model_file.hpp"
+#include "common/model_state.hpp"
 #include "common/output.hpp"
 #include "common/tokens.hpp"
 #include "kedge/io/sink.hpp"
-#include "kedge/model/forward.hpp"
-#include "kedge/state/sequence.hpp"
 
 namespace kedge::tools {
 
@@ -51,11 +50,11 @@ int logits(const Options& o) {
   KvCache::Options kv;
   kv.element = o.machine.cache_element();
   kv.positions = static_cast<std::int64_t>(tokens.size());
-  KvCache cache = must(KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+  ModelState state(file.model, kv);
   Forward::Options options;
   options.max_rows = options.max_outputs = std::min(o.width, kv.positions);
-  Forward forward = must(Forward::create(file.model, cpu, cache, options));
-  Sequence sequence = must(Sequence::create(cache));
+  Forward forward = state.forward(cpu, options);
+  Sequence sequence = state.sequence();
 
   io::Sink sink = must(io::Sink::create(o.out.c_str()));
   const auto put = [&](const void* data, std::size_t bytes) {
@@ -73,7 +72,7 @@ int logits(const Options& o) {
     for (std::size_t i = first; i < std::min(first + step, tokens.size()); ++i)
       rows.push_back({tokens[i], static_cast<std::int32_t>(i), sequence.index(), Need::logits});
     const auto count = static_cast<std::int64_t>(rows.size());
-    Transaction transaction = must(sequence.begin(count));
+    Transaction transaction = must(sequence.begin(count, 1));
     must(forward.run(rows));
     must(transaction.commit(count));
     for (std::int64_t i = 0; i < count; ++i)

@@ -11,10 +11,9 @@
 #include "common/failure.hpp"
 #include "common/machine.hpp"
 #include "common/model_file.hpp"
+#include "common/model_state.hpp"
 #include "common/output.hpp"
 #include "common/prompts.hpp"
-#include "kedge/model/forward.hpp"
-#include "kedge/state/sequence.hpp"
 
 namespace kedge::tools {
 
@@ -30,7 +29,8 @@ struct Options {
   MachineOptions machine;
 };
 
-// Passes of n rows behind a context that stays as it is: nothing is committed.
+// Passes of n rows behind a context that stays as it is: nothing is committed. Recurrent layers
+// keep of every row what committing it would need.
 class Passes {
  public:
   Passes(const std::shared_ptr<const Model>& model, const Cpu& cpu, Element element,
@@ -40,12 +40,12 @@ class Passes {
     KvCache::Options kv;
     kv.element = element;
     kv.positions = context + static_cast<std::int64_t>(most_rows);
-    cache_ = must(KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+    state_.emplace(model, kv, must(choose_recurrent_policy(config.recurrent, most_rows - 1, 0)));
     Forward::Options options;
     options.max_rows = 128;
     options.max_outputs = most_rows;
-    forward_ = must(Forward::create(model, cpu, cache_, options));
-    sequence_ = must(Sequence::create(cache_));
+    forward_ = state_->forward(cpu, options);
+    sequence_ = state_->sequence();
     tokens_ = synthetic_tokens(config.vocabulary, kv.positions, 3);
     for (std::int64_t first = 0; first < context; first += options.max_rows)
       pass(std::min(options.max_rows, context - first), false);
@@ -60,7 +60,7 @@ class Passes {
 
  private:
   void pass(std::int64_t count, bool measured) {
-    Transaction transaction = must(sequence_.begin(count));
+    Transaction transaction = must(sequence_.begin(count, measured ? count : 1));
     rows_.clear();
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t position = transaction.first_position() + i;
@@ -73,7 +73,7 @@ class Passes {
   }
 
   std::int64_t context_;
-  KvCache cache_;
+  std::optional<ModelState> state_;
   Forward forward_;
   Sequence sequence_;
   std::vector<std::int32_t> tokens_;

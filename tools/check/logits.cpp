@@ -7,8 +7,7 @@
 
 #include "check/check.hpp"
 #include "common/failure.hpp"
-#include "kedge/model/forward.hpp"
-#include "kedge/state/sequence.hpp"
+#include "common/model_state.hpp"
 #include "support/executors.hpp"
 
 #if defined(__SSE__)
@@ -55,7 +54,6 @@ class Sweep {
   // Calls take(position, logits) for every position.
   void evaluate(const Way& way,
                 const std::function<void(std::size_t, std::span<const float>)>& take) {
-    const ModelConfig& config = model_->config();
     const auto count = way.tokens > 0
                            ? std::min(tokens_.size(), static_cast<std::size_t>(way.tokens))
                            : tokens_.size();
@@ -63,15 +61,15 @@ class Sweep {
     kv.element = cache_;
     kv.positions = static_cast<std::int64_t>(count);
     kv.sequences = way.neighbour ? 2 : 1;
-    KvCache cache = must(KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+    ModelState state(model_, kv);
     Forward::Options options;
     options.max_outputs =
         std::min(kv.positions, *std::max_element(way.rows.begin(), way.rows.end()));
     options.max_rows = options.max_outputs * (way.neighbour ? 2 : 1);
     const Cpu cpu = must(Cpu::create({way.isa, way.executor}));
-    Forward forward = must(Forward::create(model_, cpu, cache, options));
-    Sequence sequence = must(Sequence::create(cache)), other;
-    if (way.neighbour) other = must(Sequence::create(cache));
+    Forward forward = state.forward(cpu, options);
+    Sequence sequence = state.sequence(), other;
+    if (way.neighbour) other = state.sequence();
     std::size_t call = 0;
     std::vector<Row> rows;
     for (std::size_t first = 0; first < count;) {
@@ -84,9 +82,9 @@ class Sweep {
           rows.push_back({tokens_[count - 1 - i], static_cast<std::int32_t>(i), other.index()});
       for (std::size_t i = first; i < end; ++i)
         rows.push_back({tokens_[i], static_cast<std::int32_t>(i), sequence.index(), Need::logits});
-      Transaction transaction = must(sequence.begin(step));
+      Transaction transaction = must(sequence.begin(step, 1));
       std::optional<Transaction> beside;
-      if (way.neighbour) beside.emplace(must(other.begin(step)));
+      if (way.neighbour) beside.emplace(must(other.begin(step, 1)));
       {
         const CallerModes modes(way.modes);
         must(forward.run(rows));

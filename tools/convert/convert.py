@@ -10,10 +10,10 @@ import argparse
 import pathlib
 
 import gguf
+import gguf_tokenizer
 import numpy as np
 import qwen35
 import safetensors_folder
-import tokenizer
 
 
 def add_tensor(out, name, values, kind):
@@ -34,7 +34,7 @@ def convert(folder, path, kind="f16", name=None):
     further = len({n.split(".")[2] for n in tensors if n.startswith("mtp.layers.")})
     qwen35.write_metadata(out, config, further)
     out.add_file_type({"f32": 0, "f16": 1, "bf16": 32}[kind])
-    tokenizer.write_tokenizer(out, folder, config["vocab_size"], "qwen35")
+    gguf_tokenizer.write_tokenizer(out, folder, config["vocab_size"], "qwen35")
     for ours, values in qwen35.converted(tensors, config):
         add_tensor(out, ours, values, kind)
     out.write_header_to_file()
