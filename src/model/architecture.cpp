@@ -133,15 +133,15 @@ std::int64_t size_of(Size size, const ModelConfig& c) noexcept {
     case Size::feed_forward:
       return c.feed_forward;
     case Size::taps:
-      return c.delta.taps;
+      return c.recurrent.conv_width;
     case Size::channels:
-      return c.delta.channels();
+      return c.recurrent.channels;
     case Size::delta_values:
-      return c.delta.values();
+      return c.recurrent.value_heads * c.recurrent.value_dim;
     case Size::value_heads:
-      return c.delta.value_heads;
+      return c.recurrent.value_heads;
     case Size::value_dim:
-      return c.delta.value_dim;
+      return c.recurrent.value_dim;
     default:
       return 1;
   }

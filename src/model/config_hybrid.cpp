@@ -11,6 +11,13 @@ namespace {
 
 constexpr std::int64_t most_heads = 4096, most_dim = 4096;
 
+// After the heads and the mixers of all layers.
+void complete(ModelConfig& c) {
+  RecurrentShape& s = c.recurrent;
+  s.channels = 2 * s.key_heads * s.key_dim + s.value_heads * s.value_dim;
+  for (const Mixer m : c.mixers) s.layers += m == Mixer::delta ? 1 : 0;
+}
+
 // Attention in every `interval`-th layer.
 void mix_by_interval(ModelConfig& c, std::int64_t interval) {
   for (std::int64_t i = 0; i < c.layers; ++i)
@@ -31,6 +38,31 @@ Status read_layer_types(const Fields& f, const Json& types, ModelConfig& c) {
       return f.unsupported("layer_types", "full_attention or linear_attention", type);
     c.mixers.push_back(type == "full_attention" ? Mixer::attention : Mixer::delta);
   }
+  return {};
+}
+
+Status read_mixers(const Keys& keys, ModelConfig& c) {
+  const char* place = keys.place();
+  if (!keys.has("attention.recurrent_layers")) {
+    KEDGE_TRY(const std::int64_t interval, keys.count_or("full_attention_interval", 4096, 4));
+    mix_by_interval(c, interval);
+    return {};
+  }
+  const std::string key = keys.full("attention.recurrent_layers");
+  KEDGE_TRY(const io::GgufArray* recurrent, keys.file().array(key));
+  if (static_cast<std::int64_t>(recurrent->integers.size()) < c.layers)
+    return fail(Code::malformed, place, "%s: expected %lld integers or booleans, found %zu",
+                key.c_str(), static_cast<long long>(c.layers), recurrent->integers.size());
+  for (std::int64_t i = 0; i < c.layers; ++i)
+    c.mixers.push_back(recurrent->integers[static_cast<std::size_t>(i)] != 0 ? Mixer::delta
+                                                                             : Mixer::attention);
+  return {};
+}
+
+Status read_mixers(const Fields& f, ModelConfig& c) {
+  if (const Json* types = f.find("layer_types")) return read_layer_types(f, *types, c);
+  KEDGE_TRY(const std::int64_t interval, f.count_or("full_attention_interval", 4096, 4));
+  mix_by_interval(c, interval);
   return {};
 }
 
@@ -57,18 +89,18 @@ Status read_hybrid(const Keys& keys, ModelConfig& c) {
     c.mtp_layers = static_cast<std::int64_t>(further);
     c.layers -= c.mtp_layers;
   }
-  DeltaShape& d = c.delta;
-  KEDGE_TRY(d.key_heads, keys.count("ssm.group_count", most_heads));
-  KEDGE_TRY(d.value_heads, keys.count("ssm.time_step_rank", most_heads));
-  KEDGE_TRY(d.key_dim, keys.count("ssm.state_size", most_dim));
-  KEDGE_TRY(d.taps, keys.count("ssm.conv_kernel", 1024));
+  RecurrentShape& s = c.recurrent;
+  KEDGE_TRY(s.key_heads, keys.count("ssm.group_count", most_heads));
+  KEDGE_TRY(s.value_heads, keys.count("ssm.time_step_rank", most_heads));
+  KEDGE_TRY(s.key_dim, keys.count("ssm.state_size", most_dim));
+  KEDGE_TRY(s.conv_width, keys.count("ssm.conv_kernel", 1024));
   KEDGE_TRY(const std::int64_t values, keys.count("ssm.inner_size", most_heads * most_dim));
-  if (values % d.value_heads != 0)
+  if (values % s.value_heads != 0)
     return fail(Code::malformed, place, "%s: %lld are no multiple of the %lld value heads",
                 keys.full("ssm.inner_size").c_str(), static_cast<long long>(values),
-                static_cast<long long>(d.value_heads));
-  d.value_dim = values / d.value_heads;
-  d.grouped = false;  // conversion reorders the value heads for it
+                static_cast<long long>(s.value_heads));
+  s.value_dim = values / s.value_heads;
+  s.grouped = false;  // conversion reorders the value heads for it
 
   if (const std::string key = keys.full("rope.dimension_sections");
       keys.has("rope.dimension_sections")) {
@@ -78,19 +110,8 @@ Status read_hybrid(const Keys& keys, ModelConfig& c) {
       sum += n >= 0 && n <= c.rotary_dims ? n : c.rotary_dims;
     KEDGE_CHECK(check_sections(sum, c, place, key.c_str()));
   }
-  if (!keys.has("attention.recurrent_layers")) {
-    KEDGE_TRY(const std::int64_t interval, keys.count_or("full_attention_interval", 4096, 4));
-    mix_by_interval(c, interval);
-    return {};
-  }
-  const std::string key = keys.full("attention.recurrent_layers");
-  KEDGE_TRY(const io::GgufArray* recurrent, keys.file().array(key));
-  if (static_cast<std::int64_t>(recurrent->integers.size()) < c.layers)
-    return fail(Code::malformed, place, "%s: expected %lld integers or booleans, found %zu",
-                key.c_str(), static_cast<long long>(c.layers), recurrent->integers.size());
-  for (std::int64_t i = 0; i < c.layers; ++i)
-    c.mixers.push_back(recurrent->integers[static_cast<std::size_t>(i)] != 0 ? Mixer::delta
-                                                                             : Mixer::attention);
+  KEDGE_CHECK(read_mixers(keys, c));
+  complete(c);
   return {};
 }
 
@@ -100,13 +121,13 @@ Status read_hybrid(const Fields& f, const TensorDirectory& tensors, ModelConfig&
   KEDGE_TRY(const std::string_view gate, f.text_or("output_gate_type", "silu"));
   if (gate != "silu" && gate != "swish") return f.unsupported("output_gate_type", "silu", gate);
   // Without them transformers would take those of one published size.
-  DeltaShape& d = c.delta;
-  KEDGE_TRY(d.key_heads, f.count("linear_num_key_heads", most_heads));
-  KEDGE_TRY(d.value_heads, f.count("linear_num_value_heads", most_heads));
-  KEDGE_TRY(d.key_dim, f.count("linear_key_head_dim", most_dim));
-  KEDGE_TRY(d.value_dim, f.count("linear_value_head_dim", most_dim));
-  KEDGE_TRY(d.taps, f.count("linear_conv_kernel_dim", 1024));
-  d.grouped = true;
+  RecurrentShape& s = c.recurrent;
+  KEDGE_TRY(s.key_heads, f.count("linear_num_key_heads", most_heads));
+  KEDGE_TRY(s.value_heads, f.count("linear_num_value_heads", most_heads));
+  KEDGE_TRY(s.key_dim, f.count("linear_key_head_dim", most_dim));
+  KEDGE_TRY(s.value_dim, f.count("linear_value_head_dim", most_dim));
+  KEDGE_TRY(s.conv_width, f.count("linear_conv_kernel_dim", 1024));
+  s.grouped = true;
 
   KEDGE_TRY(const Json* rope, f.object_or_null("rope_parameters"));
   if (const Json* sections = rope == nullptr ? nullptr : rope->find("mrope_section")) {
@@ -122,29 +143,29 @@ Status read_hybrid(const Fields& f, const TensorDirectory& tensors, ModelConfig&
   if (tensors.find("mtp.fc.weight") != nullptr) {
     KEDGE_TRY(c.mtp_layers, f.count_or("mtp_num_hidden_layers", 64, 1));
   }
-  if (const Json* types = f.find("layer_types")) return read_layer_types(f, *types, c);
-  KEDGE_TRY(const std::int64_t interval, f.count_or("full_attention_interval", 4096, 4));
-  mix_by_interval(c, interval);
+  KEDGE_CHECK(read_mixers(f, c));
+  complete(c);
   return {};
 }
 
 Status check_hybrid(const ModelConfig& c, const char* place) noexcept {
-  const DeltaShape& d = c.delta;
+  const RecurrentShape& s = c.recurrent;
   const auto number = [](std::int64_t n) { return static_cast<long long>(n); };
-  if (d.value_heads % d.key_heads != 0)
+  if (s.value_heads % s.key_heads != 0)
     return fail(Code::malformed, place, "%lld value heads are no multiple of %lld key heads",
-                number(d.value_heads), number(d.key_heads));
-  if (d.key_dim > op::GatedDelta::max_dim || d.value_dim > op::GatedDelta::max_dim)
+                number(s.value_heads), number(s.key_heads));
+  if (s.key_dim > op::GatedDelta::max_dim || s.value_dim > op::GatedDelta::max_dim)
     return fail(Code::unsupported, place,
                 "heads of the delta rule: expected keys and values of 1..%d, found %lld and %lld",
-                op::GatedDelta::max_dim, number(d.key_dim), number(d.value_dim));
-  if (d.taps < op::ConvState::min_taps || d.taps > op::ConvState::max_taps)
+                op::GatedDelta::max_dim, number(s.key_dim), number(s.value_dim));
+  if (s.conv_width < op::ConvState::min_taps || s.conv_width > op::ConvState::max_taps)
     return fail(Code::unsupported, place, "convolution: expected %lld..%lld taps, found %lld",
-                number(op::ConvState::min_taps), number(op::ConvState::max_taps), number(d.taps));
-  if (c.attention_layers() == 0 || c.delta_layers() == 0)
+                number(op::ConvState::min_taps), number(op::ConvState::max_taps),
+                number(s.conv_width));
+  if (c.attention_layers() == 0 || s.layers == 0)
     return fail(Code::unsupported, place,
                 "layers: expected both kinds, found %lld with attention and %lld with a delta rule",
-                number(c.attention_layers()), number(c.delta_layers()));
+                number(c.attention_layers()), number(s.layers));
   return {};
 }
 

@@ -31,7 +31,7 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
   kv.sequences = shape.sequences;
   kv.pages = 1;
   KEDGE_TRY(const KvCache cache,
-            KvCache::create(config_.layers, config_.kv_heads, config_.head_dim, kv));
+            KvCache::create(config_.attention_layers(), config_.kv_heads, config_.head_dim, kv));
   const std::int64_t longest = (e.context + page_positions - 1) / page_positions;
   const std::int64_t pages = shape.pages > 0 ? shape.pages : longest * shape.sequences;
   e.kv_per_position = cache.layout().bytes_per_position();
@@ -39,7 +39,7 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
 
   const Tensor rope = tensor(nullptr, Element::f32, e.context, config_.rotary_dims);
   Graph graph(shape.max_rows, shape.max_outputs);
-  KEDGE_CHECK(build_transformer(graph, *this, cache, rope));
+  KEDGE_CHECK(build_transformer(graph, *this, cache, nullptr, rope));
   KEDGE_TRY(e.activations, Plan::bytes_needed(graph));
   // Page tables of the sequences, the pool's free and shared pages, the text.
   const std::int64_t words = longest * shape.sequences + 2 * pages + e.context + 1;

@@ -8,6 +8,7 @@
 #include "kedge/core/result.hpp"
 #include "kedge/model/files.hpp"
 #include "kedge/model/rope_table.hpp"
+#include "kedge/state/recurrent_shape.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
@@ -15,18 +16,6 @@ namespace kedge::inline KEDGE_ABI {
 enum class Mixer : std::uint8_t {
   attention,
   delta,  // a convolution and a gated delta rule, whose state does not grow (op/gated_delta.hpp)
-};
-
-// The delta mixers of a hybrid model; zeros where there are none.
-struct DeltaShape {
-  std::int64_t key_heads = 0, value_heads = 0;  // value_heads is a multiple of key_heads
-  std::int64_t key_dim = 0, value_dim = 0;      // of a head
-  std::int64_t taps = 0;                        // of the convolution
-  bool grouped = false;  // value head h has key head h / r; else h % key_heads
-
-  std::int64_t keys() const noexcept { return key_heads * key_dim; }
-  std::int64_t values() const noexcept { return value_heads * value_dim; }
-  std::int64_t channels() const noexcept { return 2 * keys() + values(); }  // of q, k and v
 };
 
 struct ModelConfig {
@@ -40,8 +29,8 @@ struct ModelConfig {
   std::int64_t kv_heads = 0;
   std::int64_t head_dim = 0;
   std::int64_t rotary_dims = 0;
-  std::vector<Mixer> mixers;  // of every layer; empty: attention everywhere
-  DeltaShape delta;
+  std::vector<Mixer> mixers;    // of every layer; empty: attention everywhere
+  RecurrentShape recurrent;     // of the delta mixers
   std::int64_t mtp_layers = 0;  // layers behind the others that predict further tokens, not loaded
   std::int64_t context = 0;     // positions that the model was trained for
   double rope_base = 10000;
@@ -58,13 +47,8 @@ struct ModelConfig {
   Mixer mixer(std::int64_t layer) const noexcept {
     return mixers.empty() ? Mixer::attention : mixers[static_cast<std::size_t>(layer)];
   }
-  std::int64_t delta_layers() const noexcept {
-    std::int64_t count = 0;
-    for (const Mixer m : mixers) count += m == Mixer::delta ? 1 : 0;
-    return count;
-  }
   // Those that have keys and values in a cache.
-  std::int64_t attention_layers() const noexcept { return layers - delta_layers(); }
+  std::int64_t attention_layers() const noexcept { return layers - recurrent.layers; }
 };
 
 // Code::unsupported names an architecture or a feature that Kedge does not know; Code::malformed a

@@ -29,7 +29,7 @@ struct LayerWeights {
   Tensor q_norm, k_norm;  // [head_dim]
   Tensor attention_gate;  // [heads * head_dim, width]
   Tensor attention_output, attention_output_bias;
-  // Of a delta mixer (op/gated_delta.hpp): its shapes are those of DeltaShape.
+  // Of a delta mixer (op/gated_delta.hpp): sizes are those of ModelConfig::recurrent.
   Tensor delta_qkv, delta_z;        // [channels, width], [values, width]
   Tensor alpha, beta;               // [value_heads, width]
   Tensor conv;                      // [taps, channels]
