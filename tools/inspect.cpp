@@ -89,6 +89,10 @@ void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
   table.row({"packed weights",
              fmt::format("{} ({} while loading)", text(e.weights), text(e.weights + e.loading))});
   table.row({fmt::format("cache of {} positions", e.context), text(e.kv) + " in f16"});
+  if (e.recurrent > 0)
+    table.row(
+        {"recurrent state and landmarks", fmt::format("{} ({}, depth {})", text(e.recurrent),
+                                                      to_string(e.policy.kind), e.policy.depth)});
   table.row({"activations and tables", text(e.activations + e.tables + e.sampling)});
   table.row({"memory in all", text(e.total())});
   json["memory"] = {{"stored", e.stored},
@@ -104,36 +108,36 @@ void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
                     {"total", e.total()}};
 }
 
-// Of layers whose state does not grow, and what keeping it takes so that drafts can be taken back.
+// Layers whose state does not grow, and what each way of keeping it takes.
 void say_recurrent(const ModelConfig& c, Table& table, nlohmann::json& json) {
-  const RecurrentShape& s = c.recurrent;
+  const RecurrentShape& shape = c.recurrent;
   table.row({"recurrent layers",
              fmt::format("{} of {}: gated delta rule, {} key heads of {}, {} value heads of {} "
                          "({}), convolution of {} over {} channels",
-                         s.layers, c.layers, s.key_heads, s.key_dim, s.value_heads, s.value_dim,
-                         s.grouped ? "grouped" : "tiled", s.conv_width, s.channels)});
-  json["recurrent"] = {{"layers", s.layers},
-                       {"key_heads", s.key_heads},
-                       {"value_heads", s.value_heads},
-                       {"key_dim", s.key_dim},
-                       {"value_dim", s.value_dim},
-                       {"grouped", s.grouped},
-                       {"channels", s.channels},
-                       {"conv_width", s.conv_width},
-                       {"plane_bytes", s.plane_bytes()},
-                       {"record_bytes", s.record_bytes()}};
-  for (const std::int64_t draft : {0, 3, 7, 15}) {
-    std::string text;
-    for (const RecurrentPolicy& p :
-         {RecurrentPolicy::snapshots(draft + 1), RecurrentPolicy::replay(draft + 1),
-          RecurrentPolicy::checkpoint()}) {
-      const std::uint64_t bytes = p.bytes(s);
-      text += fmt::format("{}{} {}", text.empty() ? "" : ", ", to_string(p.kind),
-                          bytes_text(static_cast<double>(bytes)));
-      json["recurrent"]["bytes_per_sequence"][std::to_string(draft)][to_string(p.kind)] = bytes;
-    }
-    table.row({fmt::format("  with drafts of {}", draft), text + " per sequence"});
+                         shape.layers, c.layers, shape.key_heads, shape.key_dim, shape.value_heads,
+                         shape.value_dim, shape.grouped ? "grouped" : "tiled", shape.conv_width,
+                         shape.channels)});
+  json["recurrent"] = {{"layers", shape.layers},           {"key_heads", shape.key_heads},
+                       {"value_heads", shape.value_heads}, {"key_dim", shape.key_dim},
+                       {"value_dim", shape.value_dim},     {"grouped", shape.grouped},
+                       {"channels", shape.channels},       {"conv_width", shape.conv_width}};
+  const std::int64_t drafts = SessionShape{}.max_outputs - 1;
+  std::string text;
+  for (const RecurrentPolicy& p :
+       {RecurrentPolicy::snapshots(drafts + 1), RecurrentPolicy::replay(drafts + 1),
+        RecurrentPolicy::checkpoint()}) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ",
+                        bytes_text(static_cast<double>(p.bytes(shape))), to_string(p.kind));
+    json["recurrent_bytes_per_sequence"][to_string(p.kind)] = p.bytes(shape);
   }
+  json["recurrent_plane_bytes"] = shape.plane_bytes();
+  json["recurrent_drafts"] = drafts;
+  table.row(
+      {"recurrent state",
+       fmt::format("{} per sequence with drafts of {}; {} a landmark", text, drafts,
+                   bytes_text(static_cast<double>(shape.plane_bytes() +
+                                                  static_cast<std::uint64_t>(shape.conv_width - 1) *
+                                                      shape.column_bytes())))});
 }
 
 void describe(const ModelFiles& files, const std::string& path, nlohmann::json& json,

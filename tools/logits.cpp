@@ -7,10 +7,11 @@
 #include "common/failure.hpp"
 #include "common/machine.hpp"
 #include "common/model_file.hpp"
-#include "common/model_state.hpp"
 #include "common/output.hpp"
 #include "common/tokens.hpp"
 #include "kedge/io/sink.hpp"
+#include "kedge/model/forward.hpp"
+#include "kedge/state/sequence.hpp"
 
 namespace kedge::tools {
 
@@ -50,11 +51,14 @@ int logits(const Options& o) {
   KvCache::Options kv;
   kv.element = o.machine.cache_element();
   kv.positions = static_cast<std::int64_t>(tokens.size());
-  ModelState state(file.model, kv);
+  KvCache cache =
+      must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
   Forward::Options options;
   options.max_rows = options.max_outputs = std::min(o.width, kv.positions);
-  Forward forward = state.forward(cpu, options);
-  Sequence sequence = state.sequence();
+  RecurrentState recurrent;
+  if (!config.recurrent.empty()) recurrent = must(RecurrentState::create(config.recurrent, {}));
+  Forward forward = must(Forward::create(file.model, cpu, cache, options, recurrent.or_null()));
+  Sequence sequence = must(Sequence::create(cache, recurrent.or_null()));
 
   io::Sink sink = must(io::Sink::create(o.out.c_str()));
   const auto put = [&](const void* data, std::size_t bytes) {
@@ -72,7 +76,7 @@ int logits(const Options& o) {
     for (std::size_t i = first; i < std::min(first + step, tokens.size()); ++i)
       rows.push_back({tokens[i], static_cast<std::int32_t>(i), sequence.index(), Need::logits});
     const auto count = static_cast<std::int64_t>(rows.size());
-    Transaction transaction = must(sequence.begin(count, 1));
+    Transaction transaction = must(sequence.begin(count));
     must(forward.run(rows));
     must(transaction.commit(count));
     for (std::int64_t i = 0; i < count; ++i)

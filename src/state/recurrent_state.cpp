@@ -59,8 +59,8 @@ std::uint64_t RecurrentState::bytes_needed(const RecurrentShape& shape,
          times(n.columns, shape.column_bytes());
 }
 
-Result<RecurrentState> RecurrentState::create(const RecurrentShape& shape,
-                                              const Options& options) noexcept {
+Result<RecurrentState> RecurrentState::outline(const RecurrentShape& shape,
+                                               const Options& options) noexcept {
   KEDGE_CHECK(check_shape(shape));
   const RecurrentPolicy& policy = options.policy;
   const std::int64_t deepest =
@@ -84,6 +84,17 @@ Result<RecurrentState> RecurrentState::create(const RecurrentShape& shape,
   r.sequences_ = options.sequences;
   r.landmark_room_ = options.landmarks;
   r.planes_ = sizes.planes;
+  r.outline_ = true;
+  // What its tensors point to; nobody reads it.
+  KEDGE_TRY(r.state_, Buffer::create(Buffer::alignment, place, options.allocator));
+  return r;
+}
+
+Result<RecurrentState> RecurrentState::create(const RecurrentShape& shape,
+                                              const Options& options) noexcept {
+  KEDGE_TRY(RecurrentState r, outline(shape, options));
+  r.outline_ = false;
+  const RecurrentPolicy& policy = options.policy;
   const auto room = [&](Buffer& buffer, std::int64_t count, std::uint64_t size) -> Status {
     KEDGE_TRY(buffer, Buffer::create(times(count, size), place, options.allocator));
     return {};
@@ -110,23 +121,21 @@ Result<RecurrentState> RecurrentState::create(const RecurrentShape& shape,
   return r;
 }
 
-namespace {
-Tensor layer_of(const Buffer& memory, std::int64_t layer, std::int64_t rows,
-                std::int64_t width) noexcept {
-  if (memory.size() == 0) return {};
+Tensor RecurrentState::part(const Buffer& memory, std::int64_t layer, std::int64_t rows,
+                            std::int64_t width) const noexcept {
+  if (rows == 0) return {};
+  if (outline_) return tensor(state_.data(), Element::f32, rows, width);
   return tensor(memory.data() + static_cast<std::size_t>(layer * rows * width) * sizeof(float),
                 Element::f32, rows, width);
 }
-}  // namespace
-
 Tensor RecurrentState::state(std::int64_t layer) const noexcept {
-  return layer_of(state_, layer, planes_, shape_.plane_width());
+  return part(state_, layer, planes_, shape_.plane_width());
 }
 Tensor RecurrentState::records(std::int64_t layer) const noexcept {
-  return layer_of(records_, layer, sequences_ * record_slots(), shape_.record_width());
+  return part(records_, layer, sequences_ * record_slots(), shape_.record_width());
 }
 Tensor RecurrentState::window(std::int64_t layer) const noexcept {
-  return layer_of(window_, layer, sequences_ * window_slots(), shape_.column_width());
+  return part(window_, layer, sequences_ * window_slots(), shape_.column_width());
 }
 
 std::int32_t RecurrentState::take() noexcept {

@@ -41,7 +41,7 @@ TEST(RecurrentPolicy, Table) {
       {large, 63, 700 * mib, Policy::replay(64)},  // 64 planes are 9 GiB
       {large, 1, 300 * mib * 2, Policy::snapshots(2)},
       {large, 1, 320 * mib, Policy::replay(2)},
-      {middle, 0, 101 * mib, Policy::snapshots(1)},
+      {middle, 0, 102 * mib, Policy::snapshots(1)},
   };
   for (const Line& line : table) {
     const auto chosen = choose_recurrent_policy(line.shape, line.draft, line.budget);

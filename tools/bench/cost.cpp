@@ -11,9 +11,10 @@
 #include "common/failure.hpp"
 #include "common/machine.hpp"
 #include "common/model_file.hpp"
-#include "common/model_state.hpp"
 #include "common/output.hpp"
 #include "common/prompts.hpp"
+#include "kedge/model/forward.hpp"
+#include "kedge/state/sequence.hpp"
 
 namespace kedge::tools {
 
@@ -29,8 +30,7 @@ struct Options {
   MachineOptions machine;
 };
 
-// Passes of n rows behind a context that stays as it is: nothing is committed. Recurrent layers
-// keep of every row what committing it would need.
+// Passes of n rows behind a context that stays as it is: nothing is committed.
 class Passes {
  public:
   Passes(const std::shared_ptr<const Model>& model, const Cpu& cpu, Element element,
@@ -40,12 +40,17 @@ class Passes {
     KvCache::Options kv;
     kv.element = element;
     kv.positions = context + static_cast<std::int64_t>(most_rows);
-    state_.emplace(model, kv, must(choose_recurrent_policy(config.recurrent, most_rows - 1, 0)));
+    cache_ = must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
     Forward::Options options;
     options.max_rows = 128;
     options.max_outputs = most_rows;
-    forward_ = state_->forward(cpu, options);
-    sequence_ = state_->sequence();
+    if (!config.recurrent.empty()) {  // kept as a session keeps it
+      RecurrentState::Options state;
+      state.policy = must(recurrent_policy(config.recurrent, most_rows - 1, {}));
+      recurrent_ = must(RecurrentState::create(config.recurrent, state));
+    }
+    forward_ = must(Forward::create(model, cpu, cache_, options, recurrent_.or_null()));
+    sequence_ = must(Sequence::create(cache_, recurrent_.or_null()));
     tokens_ = synthetic_tokens(config.vocabulary, kv.positions, 3);
     for (std::int64_t first = 0; first < context; first += options.max_rows)
       pass(std::min(options.max_rows, context - first), false);
@@ -73,7 +78,8 @@ class Passes {
   }
 
   std::int64_t context_;
-  std::optional<ModelState> state_;
+  KvCache cache_;
+  RecurrentState recurrent_;
   Forward forward_;
   Sequence sequence_;
   std::vector<std::int32_t> tokens_;

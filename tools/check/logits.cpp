@@ -7,7 +7,8 @@
 
 #include "check/check.hpp"
 #include "common/failure.hpp"
-#include "common/model_state.hpp"
+#include "kedge/model/forward.hpp"
+#include "kedge/state/sequence.hpp"
 #include "support/executors.hpp"
 
 #if defined(__SSE__)
@@ -54,6 +55,7 @@ class Sweep {
   // Calls take(position, logits) for every position.
   void evaluate(const Way& way,
                 const std::function<void(std::size_t, std::span<const float>)>& take) {
+    const ModelConfig& config = model_->config();
     const auto count = way.tokens > 0
                            ? std::min(tokens_.size(), static_cast<std::size_t>(way.tokens))
                            : tokens_.size();
@@ -61,15 +63,19 @@ class Sweep {
     kv.element = cache_;
     kv.positions = static_cast<std::int64_t>(count);
     kv.sequences = way.neighbour ? 2 : 1;
-    ModelState state(model_, kv);
+    KvCache cache =
+        must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
     Forward::Options options;
     options.max_outputs =
         std::min(kv.positions, *std::max_element(way.rows.begin(), way.rows.end()));
     options.max_rows = options.max_outputs * (way.neighbour ? 2 : 1);
     const Cpu cpu = must(Cpu::create({way.isa, way.executor}));
-    Forward forward = state.forward(cpu, options);
-    Sequence sequence = state.sequence(), other;
-    if (way.neighbour) other = state.sequence();
+    RecurrentState recurrent;
+    if (!config.recurrent.empty())
+      recurrent = must(RecurrentState::create(config.recurrent, {.sequences = kv.sequences}));
+    Forward forward = must(Forward::create(model_, cpu, cache, options, recurrent.or_null()));
+    Sequence sequence = must(Sequence::create(cache, recurrent.or_null())), other;
+    if (way.neighbour) other = must(Sequence::create(cache, recurrent.or_null()));
     std::size_t call = 0;
     std::vector<Row> rows;
     for (std::size_t first = 0; first < count;) {
@@ -82,9 +88,9 @@ class Sweep {
           rows.push_back({tokens_[count - 1 - i], static_cast<std::int32_t>(i), other.index()});
       for (std::size_t i = first; i < end; ++i)
         rows.push_back({tokens_[i], static_cast<std::int32_t>(i), sequence.index(), Need::logits});
-      Transaction transaction = must(sequence.begin(step, 1));
+      Transaction transaction = must(sequence.begin(step));
       std::optional<Transaction> beside;
-      if (way.neighbour) beside.emplace(must(other.begin(step, 1)));
+      if (way.neighbour) beside.emplace(must(other.begin(step)));
       {
         const CallerModes modes(way.modes);
         must(forward.run(rows));

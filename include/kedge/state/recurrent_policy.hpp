@@ -97,4 +97,46 @@ inline Result<RecurrentPolicy> choose_recurrent_policy(const RecurrentShape& sha
       number(RecurrentPolicy::checkpoint().bytes(shape)));
 }
 
+// What a host says about it; the defaults are a session's.
+struct RecurrentOptions {
+  enum class Choice : std::uint8_t { automatic, snapshots, replay, checkpoint };
+
+  Choice choice = Choice::automatic;
+  // Rows whose states are kept, of snapshots and replay: 0: as many as a round has. With fewer the
+  // accepted rows of a round may have to run again, which is counted (Stats::rerun_rows).
+  std::int64_t depth = 0;
+  std::uint64_t memory = 0;    // most bytes per sequence; 0: no limit
+  std::int64_t landmarks = 4;  // positions that texts can be rewound to, of all sequences together
+};
+
+constexpr const char* to_string(RecurrentOptions::Choice choice) noexcept {
+  constexpr const char* names[] = {"auto", "snapshots", "replay", "checkpoint"};
+  return names[static_cast<unsigned>(choice)];
+}
+
+// What that means for rounds of up to `max_draft` drafts. Code::out_of_memory with both numbers
+// when it takes more than allowed.
+inline Result<RecurrentPolicy> recurrent_policy(const RecurrentShape& shape, std::int64_t max_draft,
+                                                const RecurrentOptions& options) noexcept {
+  using Choice = RecurrentOptions::Choice;
+  if (options.depth < 0 || options.depth > RecurrentPolicy::max_depth)
+    return fail(Code::invalid_argument, "recurrent state", "depth: expected 0..%lld, found %lld",
+                static_cast<long long>(RecurrentPolicy::max_depth),
+                static_cast<long long>(options.depth));
+  const std::int64_t depth = options.depth > 0 ? options.depth : max_draft + 1;
+  if (options.choice == Choice::automatic)
+    return choose_recurrent_policy(shape, depth - 1, options.memory);
+  const RecurrentPolicy policy =
+      options.choice == Choice::checkpoint ? RecurrentPolicy::checkpoint()
+      : options.choice == Choice::replay   ? RecurrentPolicy::replay(depth)
+                                           : RecurrentPolicy::snapshots(depth);
+  if (options.memory > 0 && policy.bytes(shape) > options.memory)
+    return fail(Code::out_of_memory, "recurrent state",
+                "%s of depth %lld needs %llu bytes per sequence, the budget is %llu",
+                to_string(policy.kind), static_cast<long long>(policy.depth),
+                static_cast<unsigned long long>(policy.bytes(shape)),
+                static_cast<unsigned long long>(options.memory));
+  return policy;
+}
+
 }  // namespace kedge::inline KEDGE_ABI

@@ -50,7 +50,13 @@ class KEDGE_API RecurrentState {
   // Code::out_of_memory the bytes asked for.
   static Result<RecurrentState> create(const RecurrentShape& shape,
                                        const Options& options) noexcept;
+  // The same without memory: its tensors have shapes and say nothing else, for estimates.
+  static Result<RecurrentState> outline(const RecurrentShape& shape,
+                                        const Options& options) noexcept;
   static std::uint64_t bytes_needed(const RecurrentShape& shape, const Options& options) noexcept;
+
+  // Null when this was not created: what models without recurrent layers have.
+  RecurrentState* or_null() noexcept { return shape_.empty() ? nullptr : this; }
 
   const RecurrentShape& shape() const noexcept { return shape_; }
   const RecurrentPolicy& policy() const noexcept { return policy_; }
@@ -177,6 +183,8 @@ class KEDGE_API RecurrentState {
   std::int32_t take() noexcept;
   void give_back(std::int32_t plane) noexcept;
 
+  Tensor part(const Buffer& memory, std::int64_t layer, std::int64_t rows,
+              std::int64_t width) const noexcept;
   std::int32_t column_slot(std::int32_t sequence, std::int64_t number) const noexcept;
   std::int32_t record_slot(std::int32_t sequence, std::int64_t number) const noexcept;
   Tensor landmark_columns(std::int32_t which, std::int64_t layer) const noexcept;
@@ -184,6 +192,7 @@ class KEDGE_API RecurrentState {
   RecurrentShape shape_;
   RecurrentPolicy policy_;
   Allocator allocator_ = default_allocator();
+  bool outline_ = false;  // no memory
   std::int64_t sequences_ = 0, planes_ = 0, landmark_room_ = 0;
   Buffer state_, records_, window_;
   Buffer landmark_columns_;  // f32 [landmarks, layers, conv_width - 1, channels]

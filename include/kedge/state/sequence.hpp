@@ -59,9 +59,9 @@ class KEDGE_API Sequence {
   // the pages that held only what is forgotten.
   Result<std::int64_t> rewind(std::int64_t length) noexcept;
   // Keeps the recurrent state of a position that is kept at the moment for later rewinds, as far
-  // as there is room (RecurrentState::mark); nothing to do without one.
-  void mark(std::int64_t position) noexcept {
-    if (recurrent_ != nullptr) recurrent_->mark(index_, position);
+  // as there is room (RecurrentState::mark). False when it is not; without one all are kept.
+  bool mark(std::int64_t position) noexcept {
+    return recurrent_ == nullptr || recurrent_->mark(index_, position);
   }
 
   // Another sequence of the same cache with the same positions, whose pages both share until one
