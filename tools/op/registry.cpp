@@ -5,6 +5,7 @@
 #include "kedge/kernel_ref_includes.inc"
 #include "op/adapters.hpp"
 #include "op/operator.hpp"
+#include "op/recurrent_adapters.hpp"
 #if KEDGE_WITH_VULKAN
 #include "kedge/backend/vulkan.hpp"
 #include "kedge/kernel_vulkan_includes.inc"

@@ -1,0 +1,85 @@
+// conv_state micro-kernel. Plan, per unit (256 channels): for each row find the W columns that it
+// sees (ancestors in the pass, then the ring), at most 8 pointers; then per 16 channels one chain
+// of fused multiply-adds over them and SiLU. After all rows, the columns that are kept are copied:
+// a new one may take the slot of one that a row still had to read.
+#include "kedge/kernel/cpu/conv_state.hpp"
+#include "kedge/kernel/cpu/simd/math-inl.hpp"
+
+namespace kedge::inline KEDGE_ABI::cpu {
+namespace KEDGE_ISA {
+namespace {
+
+using op::ConvState;
+
+// Columns of a row, the newest last; `first` is the oldest tap that has one.
+struct Taps {
+  const float* column[ConvState::max_taps];
+  int first;
+};
+
+KEDGE_INLINE Taps taps_of(const ConvState::Args& a, const op::RecurrentRun& run, std::int32_t row,
+                          int taps) {
+  Taps t;
+  t.first = taps;
+  for (std::int64_t back = 0; t.first > 0;) {
+    if (row >= 0) {
+      t.column[--t.first] = a.x.row<float>(row);
+      row = op::recurrent_step(a.steps, row).parent;
+    } else if (back < run.columns) {
+      t.column[--t.first] = a.window.row<float>(op::ring_slot(run.column, -back, a.window_slots));
+      ++back;
+    } else {
+      break;
+    }
+  }
+  return t;
+}
+
+KEDGE_INLINE F32x16 silu(F32x16 x) { return div(x, add(set1(1.0f), exp(sub(zero(), x)))); }
+
+void conv_state_channels(const void* args, const Launch&, std::size_t begin,
+                         std::size_t end) noexcept {
+  const auto& a = *static_cast<const ConvState::Args*>(args);
+  const auto taps = static_cast<int>(a.weight.rows());
+  const std::int64_t channels = a.x.width();
+  const float* weight = a.weight.as<float>();
+  const float* bias = a.bias.empty() ? nullptr : a.bias.as<float>();
+  for (std::size_t unit = begin; unit < end; ++unit) {
+    const RowChunk chunk = row_chunk(unit, channels, elementwise_chunk);
+    for (std::int32_t n = 0; n < op::recurrent_run_count(a.runs); ++n) {
+      const op::RecurrentRun& run = op::recurrent_run(a.runs, n);
+      for (std::int32_t r = run.first; r < run.first + run.rows; ++r) {
+        const Taps t = taps_of(a, run, r, taps);
+        float* y = a.y.row<float>(r);
+        std::int64_t c = chunk.begin;
+        for (; c + 16 <= chunk.end; c += 16) {
+          F32x16 sum = bias != nullptr ? load(bias + c) : zero();
+          for (int i = t.first; i < taps; ++i)
+            sum = fma(load(weight + i * channels + c), load(t.column[i] + c), sum);
+          store(y + c, silu(sum));
+        }
+        if (c < chunk.end) {
+          const auto left = static_cast<int>(chunk.end - c);
+          F32x16 sum = bias != nullptr ? load_first(bias + c, left) : zero();
+          for (int i = t.first; i < taps; ++i)
+            sum = fma(load_first(weight + i * channels + c, left),
+                      load_first(t.column[i] + c, left), sum);
+          store_first(y + c, silu(sum), left);
+        }
+      }
+    }
+    const std::int32_t rows = a.runs.as<op::RecurrentHeader>()->rows;
+    for (std::int32_t r = 0; r < rows; ++r)
+      if (const std::int32_t slot = op::recurrent_step(a.steps, r).column; slot >= 0)
+        __builtin_memcpy(a.window.row<float>(slot) + chunk.begin, a.x.row<float>(r) + chunk.begin,
+                         static_cast<std::size_t>(chunk.end - chunk.begin) * sizeof(float));
+  }
+}
+
+}  // namespace
+}  // namespace KEDGE_ISA
+
+extern const ConvStateUnit KEDGE_UNIT(conv_state);
+const ConvStateUnit KEDGE_UNIT(conv_state) = {KEDGE_ISA::conv_state_channels};
+
+}  // namespace kedge::inline KEDGE_ABI::cpu
