@@ -90,6 +90,7 @@ int generate(const Options& o) {
   options.executor = executor.get();
   options.context = o.context;
   options.cache = o.machine.cache_element();
+  options.recurrent = o.machine.recurrent();
   options.memory_budget = o.load.session_budget(*file.model);
   options.max_draft = draft.max_draft();
   Session session = must(Session::create(file.model, options));
@@ -184,6 +185,7 @@ void add_generate(CLI::App& root, Commands& commands) {
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);
+  o->machine.add_state(*app);
   o->load.add(*app);
   app->add_option("--json", o->json, "Write text, tokens and statistics to this file; - is stdout");
   commands.push_back({app, [o] {

@@ -10,6 +10,7 @@
 #include "kedge/io/safetensors.hpp"
 #include "kedge/model/model.hpp"
 #include "kedge/state/kv_page.hpp"
+#include "kedge/state/recurrent_policy.hpp"
 #include "kedge/text/chat_template.hpp"
 #include "kedge/text/tokenizer.hpp"
 
@@ -88,6 +89,10 @@ void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
   table.row({"packed weights",
              fmt::format("{} ({} while loading)", text(e.weights), text(e.weights + e.loading))});
   table.row({fmt::format("cache of {} positions", e.context), text(e.kv) + " in f16"});
+  if (e.recurrent > 0)
+    table.row(
+        {"recurrent state and landmarks", fmt::format("{} ({}, depth {})", text(e.recurrent),
+                                                      to_string(e.policy.kind), e.policy.depth)});
   table.row({"activations and tables", text(e.activations + e.tables + e.sampling)});
   table.row({"memory in all", text(e.total())});
   json["memory"] = {{"stored", e.stored},
@@ -101,6 +106,38 @@ void say_memory(const MemoryEstimate& e, Table& table, nlohmann::json& json) {
                     {"tables", e.tables},
                     {"sampling", e.sampling},
                     {"total", e.total()}};
+}
+
+// Layers whose state does not grow, and what each way of keeping it takes.
+void say_recurrent(const ModelConfig& c, Table& table, nlohmann::json& json) {
+  const RecurrentShape& shape = c.recurrent;
+  table.row({"recurrent layers",
+             fmt::format("{} of {}: gated delta rule, {} key heads of {}, {} value heads of {} "
+                         "({}), convolution of {} over {} channels",
+                         shape.layers, c.layers, shape.key_heads, shape.key_dim, shape.value_heads,
+                         shape.value_dim, shape.grouped ? "grouped" : "tiled", shape.conv_width,
+                         shape.channels)});
+  json["recurrent"] = {{"layers", shape.layers},           {"key_heads", shape.key_heads},
+                       {"value_heads", shape.value_heads}, {"key_dim", shape.key_dim},
+                       {"value_dim", shape.value_dim},     {"grouped", shape.grouped},
+                       {"channels", shape.channels},       {"conv_width", shape.conv_width}};
+  const std::int64_t drafts = SessionShape{}.max_outputs - 1;
+  std::string text;
+  for (const RecurrentPolicy& p :
+       {RecurrentPolicy::snapshots(drafts + 1), RecurrentPolicy::replay(drafts + 1),
+        RecurrentPolicy::checkpoint()}) {
+    text += fmt::format("{}{} {}", text.empty() ? "" : ", ",
+                        bytes_text(static_cast<double>(p.bytes(shape))), to_string(p.kind));
+    json["recurrent_bytes_per_sequence"][to_string(p.kind)] = p.bytes(shape);
+  }
+  json["recurrent_plane_bytes"] = shape.plane_bytes();
+  json["recurrent_drafts"] = drafts;
+  table.row(
+      {"recurrent state",
+       fmt::format("{} per sequence with drafts of {}; {} a landmark", text, drafts,
+                   bytes_text(static_cast<double>(shape.plane_bytes() +
+                                                  static_cast<std::uint64_t>(shape.conv_width - 1) *
+                                                      shape.column_bytes())))});
 }
 
 void describe(const ModelFiles& files, const std::string& path, nlohmann::json& json,
@@ -124,13 +161,21 @@ void describe(const ModelFiles& files, const std::string& path, nlohmann::json& 
     std::string caches;
     for (const Element e : {Element::f32, Element::f16, Element::bf16, Element::q8_0}) {
       if (!op::expect_cache_element("", e, config->head_dim)) continue;
-      const KvPageLayout layout{e, config->kv_heads, config->head_dim, config->layers};
+      const KvPageLayout layout{e, config->kv_heads, config->head_dim, config->attention_layers()};
       const std::size_t bytes = layout.bytes_per_position();
       caches += fmt::format("{}{} {}", caches.empty() ? "" : ", ",
                             bytes_text(static_cast<double>(bytes)), to_string(e));
       json["kv_bytes_per_position"][to_string(e)] = bytes;
     }
     table.row({"keys and values", caches + " per position"});
+    if (!config->recurrent.empty()) say_recurrent(*config, table, json);
+    if (config->mtp_layers > 0) {
+      table.row(
+          {"further tokens",
+           fmt::format("{} layer{} that predict{}: known, not loaded", config->mtp_layers,
+                       config->mtp_layers == 1 ? "" : "s", config->mtp_layers == 1 ? "s" : "")});
+      json["mtp_layers"] = config->mtp_layers;
+    }
   } else {
     say("architecture", config.error().reason, false);
   }

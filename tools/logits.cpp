@@ -51,11 +51,14 @@ int logits(const Options& o) {
   KvCache::Options kv;
   kv.element = o.machine.cache_element();
   kv.positions = static_cast<std::int64_t>(tokens.size());
-  KvCache cache = must(KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+  KvCache cache =
+      must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
   Forward::Options options;
   options.max_rows = options.max_outputs = std::min(o.width, kv.positions);
-  Forward forward = must(Forward::create(file.model, cpu, cache, options));
-  Sequence sequence = must(Sequence::create(cache));
+  RecurrentState recurrent;
+  if (!config.recurrent.empty()) recurrent = must(RecurrentState::create(config.recurrent, {}));
+  Forward forward = must(Forward::create(file.model, cpu, cache, options, recurrent.or_null()));
+  Sequence sequence = must(Sequence::create(cache, recurrent.or_null()));
 
   io::Sink sink = must(io::Sink::create(o.out.c_str()));
   const auto put = [&](const void* data, std::size_t bytes) {

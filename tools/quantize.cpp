@@ -1,5 +1,5 @@
 // kedge quantize: a GGUF file with its matrices in another format. Norms and other vectors stay as
-// they are, metadata is copied.
+// they are, as do the small matrices that decide what a recurrent state keeps; metadata is copied.
 #include "kedge/core/quantize.hpp"
 
 #include <algorithm>
@@ -57,9 +57,17 @@ std::uint64_t file_type(Element element) {
   }
 }
 
+// The convolution and the gates of a delta rule: little to gain, and an error in a gate stays in
+// the state.
+bool is_small(const std::string& name) {
+  for (const char* end : {".ssm_conv1d.weight", ".ssm_alpha.weight", ".ssm_beta.weight"})
+    if (name.ends_with(end)) return true;
+  return false;
+}
+
 // The format that a tensor gets; its own for what is not a matrix of weights.
 Element target_of(const io::GgufTensor& t, const Options& o, Element type) {
-  if (!t.supported || t.rank != 2 || t.extent[0] == 1) return t.element;
+  if (!t.supported || t.rank != 2 || t.extent[0] == 1 || is_small(t.name)) return t.element;
   const std::int64_t width = t.extent[1];
   if (width % traits(type).block == 0) return type;
   if (o.otherwise.empty())

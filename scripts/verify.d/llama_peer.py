@@ -14,7 +14,7 @@ def _silent(level, text, data):
 
 
 class Llama:
-    def __init__(self, path, threads, context, flash):
+    def __init__(self, path, threads, context, flash, cache="f16"):
         llama.llama_log_set(_silent, ctypes.c_void_p(0))
         llama.llama_backend_init()
         self.model = llama.llama_model_load_from_file(str(path).encode(),
@@ -26,6 +26,7 @@ class Llama:
         options.n_batch = options.n_ubatch = 512
         options.n_threads = options.n_threads_batch = threads
         options.flash_attn_type = 1 if flash else 0
+        options.type_k = options.type_v = {"f32": 0, "f16": 1}[cache]  # ggml's numbers
         self.context = llama.llama_init_from_model(self.model, options)
         self.vocabulary = llama.llama_vocab_n_tokens(llama.llama_model_get_vocab(self.model))
         self.batch = llama.llama_batch_init(512, 0, 1)

@@ -3,84 +3,16 @@
 #include <algorithm>
 #include <string>
 
-#include "io/json.hpp"
-#include "io/shown.hpp"
 #include "kedge/core/math.hpp"
-#include "model/architecture.hpp"
+#include "model/config_fields.hpp"
+#include "model/config_hybrid.hpp"
 #include "model/folder.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 using io::Json;
-using io::Shown;
 
 namespace {
-
-// An object of the file; errors name the file and the key.
-class Fields {
- public:
-  Fields(const Json& object, const char* place, std::string prefix = "")
-      : object_(object), place_(place), prefix_(std::move(prefix)) {}
-  const char* place() const { return place_; }
-  std::string full(const char* key) const { return prefix_ + key; }
-
-  // Null when absent; published files write null for "the default".
-  const Json* find(const char* key) const {
-    const Json* value = object_.find(key);
-    return value == nullptr || value->is(Json::Type::null) ? nullptr : value;
-  }
-  Result<const Json*> need(const char* key) const {
-    if (const Json* value = find(key)) return value;
-    return fail(Code::malformed, place_, "%s: expected a value, found none", full(key).c_str());
-  }
-  Result<std::int64_t> count(const char* key, std::int64_t most) const {
-    KEDGE_TRY(const Json* value, need(key));
-    KEDGE_TRY(const std::uint64_t number, value->uint(place_, full(key).c_str()));
-    if (number < 1 || number > static_cast<std::uint64_t>(most))
-      return fail(Code::malformed, place_, "%s: expected 1..%lld, found %llu", full(key).c_str(),
-                  static_cast<long long>(most), static_cast<unsigned long long>(number));
-    return static_cast<std::int64_t>(number);
-  }
-  Result<std::int64_t> count_or(const char* key, std::int64_t most, std::int64_t other) const {
-    if (find(key) == nullptr) return other;
-    return count(key, most);
-  }
-  Result<double> number(const char* key) const {
-    KEDGE_TRY(const Json* value, need(key));
-    return value->number(place_, full(key).c_str());
-  }
-  Result<double> number_or(const char* key, double other) const {
-    if (find(key) == nullptr) return other;
-    return number(key);
-  }
-  Result<bool> flag_or(const char* key, bool other) const {
-    const Json* value = find(key);
-    if (value == nullptr) return other;
-    return value->boolean(place_, full(key).c_str());
-  }
-  Result<std::string_view> text_or(const char* key, std::string_view other) const {
-    const Json* value = find(key);
-    if (value == nullptr) return other;
-    return value->string(place_, full(key).c_str());
-  }
-  // An object, or null when absent.
-  Result<const Json*> object_or_null(const char* key) const {
-    const Json* value = find(key);
-    if (value != nullptr && !value->is(Json::Type::object))
-      return fail(Code::malformed, place_, "%s: expected an object, found %s", full(key).c_str(),
-                  value->type_name());
-    return value;
-  }
-  Unexpected unsupported(const char* key, const char* expected, std::string_view found) const {
-    return fail(Code::unsupported, place_, "%s: expected %s, found %s", full(key).c_str(), expected,
-                Shown(found).text());
-  }
-
- private:
-  const Json& object_;
-  const char* place_;
-  std::string prefix_;
-};
 
 Status read_yarn(const Fields& f, ModelConfig& config) {
   RopeScaling& s = config.rope_scaling;
@@ -102,18 +34,28 @@ Status read_yarn(const Fields& f, ModelConfig& config) {
 }
 
 // rope_parameters of newer files; rope_scaling and rope_theta of older ones.
-Status read_rope(const Fields& top, ModelConfig& config) {
+// The part of a head that turns; all of it but for hybrid models.
+Status read_rotary_dims(const Fields& f, const Architecture& a, double factor, ModelConfig& c) {
+  if (!a.hybrid && factor != 1)
+    return f.unsupported("partial_rotary_factor", "1", std::to_string(factor));
+  if (!(factor > 0 && factor <= 1))
+    return fail(Code::malformed, f.place(), "%s: expected above 0 and at most 1, found %g",
+                f.full("partial_rotary_factor").c_str(), factor);
+  c.rotary_dims = static_cast<std::int64_t>(static_cast<double>(c.head_dim) * factor);
+  return {};
+}
+
+Status read_rope(const Fields& top, const Architecture& a, ModelConfig& config) {
   const bool newer = top.find("rope_parameters") != nullptr;
   const char* key = newer ? "rope_parameters" : "rope_scaling";
   KEDGE_TRY(const Json* object, top.object_or_null(key));
   KEDGE_TRY(config.rope_base, top.number_or("rope_theta", 10000));
-  KEDGE_TRY(const double partial, top.number_or("partial_rotary_factor", 1));
-  if (partial != 1) return top.unsupported("partial_rotary_factor", "1", std::to_string(partial));
-  if (object == nullptr) return {};
+  KEDGE_TRY(const double partial, top.number_or("partial_rotary_factor", a.hybrid ? 0.25 : 1));
+  if (object == nullptr) return read_rotary_dims(top, a, partial, config);
   const Fields f(*object, top.place(), std::string(key) + '.');
   KEDGE_TRY(config.rope_base, f.number_or("rope_theta", config.rope_base));
-  KEDGE_TRY(const double part, f.number_or("partial_rotary_factor", 1));
-  if (part != 1) return f.unsupported("partial_rotary_factor", "1", std::to_string(part));
+  KEDGE_TRY(const double part, f.number_or("partial_rotary_factor", partial));
+  KEDGE_CHECK(read_rotary_dims(f, a, part, config));
   KEDGE_TRY(const std::string_view older, f.text_or("type", "default"));
   KEDGE_TRY(const std::string_view kind, f.text_or("rope_type", older));
   RopeScaling& s = config.rope_scaling;
@@ -136,7 +78,7 @@ Status read_rope(const Fields& top, ModelConfig& config) {
   return {};
 }
 
-Status refuse_the_unknown(const Fields& f) {
+Status refuse_the_unknown(const Fields& f, const Architecture& a) {
   KEDGE_TRY(const std::string_view activation, f.text_or("hidden_act", "silu"));
   if (activation != "silu") return f.unsupported("hidden_act", "silu", activation);
   if (f.find("quantization_config") != nullptr)
@@ -146,7 +88,7 @@ Status refuse_the_unknown(const Fields& f) {
   if (windowed && f.find("sliding_window") != nullptr)
     return f.unsupported("sliding_window", "null", "a window");
   const Json* types = f.find("layer_types");
-  if (types == nullptr) return {};
+  if (types == nullptr || a.hybrid) return {};
   if (!types->is(Json::Type::array))
     return fail(Code::malformed, f.place(), "layer_types: expected an array, found %s",
                 types->type_name());
@@ -185,19 +127,11 @@ Status read_biases(const Fields& f, const Architecture& a, ModelConfig& config) 
   return {};
 }
 
-}  // namespace
-
-Result<ModelConfig> read_folder_config(std::string_view text, const char* place,
-                                       const TensorDirectory& tensors) {
-  KEDGE_TRY(const Json json, Json::parse(text, place, {folder::longest_config, 16, 100000}));
-  if (!json.is(Json::Type::object))
-    return fail(Code::malformed, place, "config.json: expected an object, found %s",
-                json.type_name());
-  const Fields f(json, place, "config.json: ");
-  KEDGE_TRY(const Architecture* architecture, read_architecture(f));
-  KEDGE_CHECK(refuse_the_unknown(f));
+Result<ModelConfig> read_text_config(const Fields& f, const Architecture& a, bool tied,
+                                     const TensorDirectory& tensors) {
+  KEDGE_CHECK(refuse_the_unknown(f, a));
   ModelConfig config;
-  config.architecture = architecture->name;
+  config.architecture = a.name;
   constexpr std::int64_t many = 1 << 20;
   KEDGE_TRY(config.vocabulary, f.count("vocab_size", 1 << 28));
   KEDGE_TRY(config.layers, f.count("num_hidden_layers", 4096));
@@ -206,21 +140,41 @@ Result<ModelConfig> read_folder_config(std::string_view text, const char* place,
   KEDGE_TRY(config.heads, f.count("num_attention_heads", 4096));
   KEDGE_TRY(config.kv_heads, f.count_or("num_key_value_heads", 4096, config.heads));
   KEDGE_TRY(config.context, f.count("max_position_embeddings", 1 << 28));
-  const std::int64_t head_dim = architecture->folder_head_dim > 0
-                                    ? architecture->folder_head_dim
+  const std::int64_t head_dim = a.folder_head_dim > 0
+                                    ? a.folder_head_dim
                                     : std::max<std::int64_t>(1, config.width / config.heads);
   KEDGE_TRY(config.head_dim, f.count_or("head_dim", 4096, head_dim));
-  config.rotary_dims = config.head_dim;
   config.rope_interleaved = false;
   KEDGE_TRY(const double eps, f.number("rms_norm_eps"));
   config.norm_eps = static_cast<float>(eps);
-  KEDGE_CHECK(read_rope(f, config));
-  config.qk_norm = architecture->qk_norm;
-  KEDGE_CHECK(read_biases(f, *architecture, config));
-  KEDGE_TRY(config.tied_output,
-            f.flag_or("tie_word_embeddings", tensors.find("lm_head.weight") == nullptr));
-  KEDGE_CHECK(check_config(config, place));
+  KEDGE_CHECK(read_rope(f, a, config));
+  config.qk_norm = a.qk_norm;
+  KEDGE_CHECK(read_biases(f, a, config));
+  config.tied_output = tied;
+  if (a.hybrid) KEDGE_CHECK(read_hybrid(f, tensors, config));
+  KEDGE_CHECK(check_config(config, f.place()));
   return config;
+}
+
+}  // namespace
+
+Result<ModelConfig> read_folder_config(std::string_view text, const char* place,
+                                       const TensorDirectory& tensors) {
+  KEDGE_TRY(const Json json, Json::parse(text, place, {folder::longest_config, 16, 100000}));
+  if (!json.is(Json::Type::object))
+    return fail(Code::malformed, place, "config.json: expected an object, found %s",
+                json.type_name());
+  const Fields top(json, place, "config.json: ");
+  KEDGE_TRY(const Architecture* architecture, read_architecture(top));
+  KEDGE_TRY(const bool tied,
+            top.flag_or("tie_word_embeddings", tensors.find("lm_head.weight") == nullptr));
+  if (architecture->nested == nullptr) return read_text_config(top, *architecture, tied, tensors);
+  KEDGE_TRY(const Json* nested, top.need(architecture->nested));
+  if (!nested->is(Json::Type::object))
+    return fail(Code::malformed, place, "config.json: %s: expected an object, found %s",
+                architecture->nested, nested->type_name());
+  const Fields f(*nested, place, std::string("config.json: ") + architecture->nested + '.');
+  return read_text_config(f, *architecture, tied, tensors);
 }
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -3,52 +3,12 @@
 #include <string>
 
 #include "kedge/core/math.hpp"
-#include "model/architecture.hpp"
+#include "model/config_fields.hpp"
+#include "model/config_hybrid.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 namespace {
-
-// A key of the architecture, "llama.block_count"; errors name the file and the key.
-class Keys {
- public:
-  Keys(const io::Gguf& file, std::string_view architecture) : file_(file), prefix_(architecture) {
-    prefix_ += '.';
-  }
-  const char* place() const { return file_.source().name(); }
-  std::string full(const char* key) const { return prefix_ + key; }
-  bool has(const char* key) const { return file_.find(full(key)) != nullptr; }
-
-  Result<std::int64_t> count(const char* key, std::int64_t most) const {
-    const std::string name = full(key);
-    KEDGE_TRY(const std::uint64_t value, file_.uint(name));
-    if (value < 1 || value > static_cast<std::uint64_t>(most))
-      return fail(Code::malformed, place(), "%s: expected 1..%lld, found %llu", name.c_str(),
-                  static_cast<long long>(most), static_cast<unsigned long long>(value));
-    return static_cast<std::int64_t>(value);
-  }
-  Result<std::int64_t> count_or(const char* key, std::int64_t most, std::int64_t other) const {
-    if (!has(key)) return other;
-    return count(key, most);
-  }
-  Result<double> number_or(const char* key, double other) const {
-    if (!has(key)) return other;
-    return file_.number(full(key));
-  }
-  // A key that would change what is computed: absent or 0.
-  Status expect_none(const char* key, const char* what) const {
-    if (!has(key)) return {};
-    KEDGE_TRY(const double value, file_.number(full(key)));
-    if (value == 0) return {};
-    return fail(Code::unsupported, place(), "%s: %s is not supported, found %g", full(key).c_str(),
-                what, value);
-  }
-  const io::Gguf& file() const { return file_; }
-
- private:
-  const io::Gguf& file_;
-  std::string prefix_;
-};
 
 Status read_yarn(const Keys& keys, ModelConfig& config) {
   RopeScaling& s = config.rope_scaling;
@@ -138,6 +98,7 @@ Result<ModelConfig> read_gguf_config(const io::Gguf& file, const TensorDirectory
   config.attention_output_bias =
       has_bias(architecture->attention_output, tensors, "blk.0.attn_output.bias");
   config.feed_forward_bias = has_bias(architecture->feed_forward, tensors, "blk.0.ffn_gate.bias");
+  if (architecture->hybrid) KEDGE_CHECK(read_hybrid(keys, config));
   KEDGE_CHECK(check_config(config, place));
   return config;
 }

@@ -8,6 +8,7 @@
 #include "kedge/model/transformer.hpp"
 #include "kedge/op/top_k.hpp"
 #include "kedge/state/kv_cache.hpp"
+#include "kedge/state/recurrent_state.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
@@ -31,7 +32,7 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
   kv.sequences = shape.sequences;
   kv.pages = 1;
   KEDGE_TRY(const KvCache cache,
-            KvCache::create(config_.layers, config_.kv_heads, config_.head_dim, kv));
+            KvCache::create(config_.attention_layers(), config_.kv_heads, config_.head_dim, kv));
   const std::int64_t longest = (e.context + page_positions - 1) / page_positions;
   const std::int64_t pages = shape.pages > 0 ? shape.pages : longest * shape.sequences;
   e.kv_per_position = cache.layout().bytes_per_position();
@@ -39,7 +40,19 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
 
   const Tensor rope = tensor(nullptr, Element::f32, e.context, config_.rotary_dims);
   Graph graph(shape.max_rows, shape.max_outputs);
-  KEDGE_CHECK(build_transformer(graph, *this, cache, rope));
+  const bool hybrid = !config_.recurrent.empty();
+  RecurrentState recurrent;
+  if (hybrid) {
+    RecurrentState::Options state;
+    KEDGE_TRY(e.policy,
+              recurrent_policy(config_.recurrent, shape.max_outputs - 1, shape.recurrent));
+    state.policy = e.policy;
+    state.sequences = shape.sequences;
+    state.landmarks = shape.recurrent.landmarks;
+    KEDGE_TRY(recurrent, RecurrentState::outline(config_.recurrent, state));
+    e.recurrent = RecurrentState::bytes_needed(config_.recurrent, state);
+  }
+  KEDGE_CHECK(build_transformer(graph, *this, cache, hybrid ? &recurrent : nullptr, rope));
   KEDGE_TRY(e.activations, Plan::bytes_needed(graph));
   // Page tables of the sequences, the pool's free and shared pages, the text.
   const std::int64_t words = longest * shape.sequences + 2 * pages + e.context + 1;
@@ -73,10 +86,10 @@ Status Model::check_budget(const SessionShape& shape, std::uint64_t budget) cons
   KEDGE_TRY(const std::int64_t fits, largest_context(shape, budget));
   const auto number = [](std::uint64_t n) { return static_cast<unsigned long long>(n); };
   return fail(Code::out_of_memory, "session",
-              "a context of %lld needs %llu bytes (keys and values %llu, activations %llu, tables "
-              "%llu), the budget is %llu; %s%lld",
+              "a context of %lld needs %llu bytes (keys and values %llu, recurrent state %llu, "
+              "activations %llu, tables %llu), the budget is %llu; %s%lld",
               static_cast<long long>(e.context), number(e.session()), number(e.kv),
-              number(e.activations), number(e.tables), number(budget),
+              number(e.recurrent), number(e.activations), number(e.tables), number(budget),
               fits > 0 ? "the largest context that fits is " : "no context fits: ",
               static_cast<long long>(fits));
 }

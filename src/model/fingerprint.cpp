@@ -50,6 +50,14 @@ Result<std::uint64_t> fingerprint(const ModelConfig& c, std::span<const LoadItem
   hash.add_value(c.rope_interleaved);
   hash.add_value(c.norm_eps);
   hash.add_value(c.tied_output);
+  if (!c.mixers.empty()) {
+    const RecurrentShape& r = c.recurrent;
+    for (const std::int64_t shape :
+         {r.key_heads, r.value_heads, r.key_dim, r.value_dim, r.channels, r.conv_width})
+      hash.add_value(shape);
+    hash.add_value(r.grouped);
+    hash.add(std::as_bytes(std::span(c.mixers)));
+  }
   hash.add_value(weights.value());
   return hash.value();
 }

@@ -4,11 +4,12 @@
 
 #include "kedge/kernel/cpu/top_k.hpp"
 #include "kedge/op/attention.hpp"
+#include "kedge/state/recurrent_state.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& cpu, KvCache& cache,
-                                const Options& options) noexcept {
+                                const Options& options, RecurrentState* recurrent) noexcept {
   const ModelConfig& config = model->config();
   if (options.max_top < 0 || options.max_top > op::TopK::max_k)
     return fail(Code::invalid_argument, "forward", "max_top: expected 0..%d, found %lld",
@@ -19,17 +20,23 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   forward.cpu_ = cpu;
   forward.model_ = std::move(model);
   forward.cache_ = &cache;
+  forward.recurrent_ = recurrent;
   Tensor rope = tensor(nullptr, Element::f32, cache.positions(), config.rotary_dims);
   KEDGE_TRY(forward.rope_, Buffer::create(rope.bytes(), "rope table", options.allocator));
   rope.data = forward.rope_.data();
   KEDGE_CHECK(fill_rope_table(rope, config.rope_base, config.rope_scaling));
 
   Graph graph(options.max_rows, options.max_outputs);
-  KEDGE_TRY(const PassValues values, build_transformer(graph, *forward.model_, cache, rope));
+  KEDGE_TRY(const PassValues values,
+            build_transformer(graph, *forward.model_, cache, recurrent, rope));
   KEDGE_TRY(forward.plan_, Plan::compile(graph, cpu, options.allocator));
   forward.token_ = forward.plan_.locate(values.token);
   forward.position_ = forward.plan_.locate(values.position);
   forward.sequence_ = forward.plan_.locate(values.sequence);
+  if (recurrent != nullptr) {
+    forward.runs_ = forward.plan_.locate(values.runs);
+    forward.steps_ = forward.plan_.locate(values.steps);
+  }
   forward.tiles_ = forward.plan_.locate(values.tiles);
   forward.output_row_ = forward.plan_.locate(values.output_row);
   forward.logits_ = forward.plan_.locate(values.logits);
@@ -117,6 +124,9 @@ Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
   }
   KEDGE_CHECK(op::fill_attention_tiles(position_.as<std::int32_t>(), sequence_.as<std::int32_t>(),
                                        count, tiles_));
+  if (recurrent_ != nullptr)
+    KEDGE_CHECK(recurrent_->fill(position_.as<std::int32_t>(), sequence_.as<std::int32_t>(), count,
+                                 runs_, steps_));
   if (wants_top && (pass.top < 1 || pass.top > options_.max_top))
     return fail(Code::invalid_argument, "forward", "top: expected 1..%lld, found %lld",
                 static_cast<long long>(options_.max_top), static_cast<long long>(pass.top));

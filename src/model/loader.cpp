@@ -23,17 +23,27 @@ bool ends_with(std::string_view text, std::string_view end) {
   return text.size() >= end.size() && text.substr(text.size() - end.size()) == end;
 }
 
+bool starts_with(std::string_view text, std::string_view start) {
+  return text.substr(0, start.size()) == start;
+}
+
 // Some files carry Llama 3's scaling of rotary frequencies as a tensor of divisors.
 constexpr const char* rope_name = "rope_freqs.weight";
 
 }  // namespace
 
-Result<const FileTensor*> ModelLoader::find(const std::string& name, int rank, std::int64_t rows,
-                                            std::int64_t width) {
+Result<const FileTensor*> ModelLoader::find(const std::string& name) {
   const FileTensor* t = files_.find(name);
   if (t == nullptr) return fail(Code::not_found, place_, "no tensor %s", name.c_str());
   if (!t->supported)
     return fail(Code::unsupported, name.c_str(), "its format (%s) has no kernel", t->type);
+  used_[static_cast<std::size_t>(t - files_.tensors().data())] = true;
+  return t;
+}
+
+Result<const FileTensor*> ModelLoader::find(const std::string& name, int rank, std::int64_t rows,
+                                            std::int64_t width) {
+  KEDGE_TRY(const FileTensor* t, find(name));
   const std::int64_t found_rows = t->rank == 2 ? t->extent[0] : 1;
   const std::int64_t found_width = t->rank == 0 ? 1 : t->extent[t->rank - 1];
   if (t->rank != rank || found_rows != rows || found_width != width)
@@ -41,54 +51,132 @@ Result<const FileTensor*> ModelLoader::find(const std::string& name, int rank, s
                 "expected %lld x %lld as the metadata say, found rank %d, %lld x %lld",
                 static_cast<long long>(rows), static_cast<long long>(width), int{t->rank},
                 static_cast<long long>(found_rows), static_cast<long long>(found_width));
-  used_[static_cast<std::size_t>(t - files_.tensors().data())] = true;
   return t;
 }
 
-void ModelLoader::place(const FileTensor* source, Tensor& target, std::size_t bytes) {
+LoadItem& ModelLoader::place(const FileTensor* source, Tensor& target, std::size_t bytes) {
   items_.push_back({source, &target, bytes_, bytes});
   bytes_ += round_up(bytes);
+  return items_.back();
+}
+
+Status ModelLoader::matrix(const FileTensor* t, std::int64_t rows, bool may_quantize, RowRuns runs,
+                           Tensor& target) {
+  const std::int64_t width = t->extent[1];
+  const bool converted = may_quantize && options_.quantize.has_value() && !is_quantized(t->element);
+  const Element element = converted ? *options_.quantize : t->element;
+  const std::uint32_t block = traits(element).block;
+  if (width % block != 0)
+    return fail(Code::unsupported, t->name.c_str(), "%s needs a width divisible by %u, found %lld",
+                to_string(element), block, static_cast<long long>(width));
+  target = tensor(nullptr, element, rows, width);
+  target.layout = Layout::panel16;
+  place(t, target, cpu::packed_bytes(target.element, rows, width)).runs = runs;
+  return {};
 }
 
 Status ModelLoader::matrix(const std::string& name, std::int64_t rows, std::int64_t width,
                            Tensor& target) {
   KEDGE_TRY(const FileTensor* t, find(name, 2, rows, width));
-  const bool converted = options_.quantize.has_value() && !is_quantized(t->element);
-  const Element element = converted ? *options_.quantize : t->element;
-  const std::uint32_t block = traits(element).block;
-  if (width % block != 0)
-    return fail(Code::unsupported, name.c_str(), "%s needs a width divisible by %u, found %lld",
-                to_string(element), block, static_cast<long long>(width));
-  target = tensor(nullptr, element, rows, width);
-  target.layout = Layout::panel16;
-  place(t, target, cpu::packed_bytes(target.element, rows, width));
-  return {};
+  return matrix(t, rows, true, {}, target);
 }
 
-Status ModelLoader::vector(const std::string& name, std::int64_t width, Tensor& target) {
+Status ModelLoader::query(const std::string& name, const LayerPart& part, const ModelConfig& c,
+                          Tensor& target) {
+  const std::int64_t rows = size_of(part.rows, c), width = size_of(part.width, c);
+  if (!c.attention_gated) return matrix(name, rows, width, target);
+  KEDGE_TRY(const FileTensor* t, find(name, 2, 2 * rows, width));
+  const std::int64_t first = part.form == Form::query_gate ? c.head_dim : 0;
+  return matrix(t, rows, true, {c.head_dim, 2 * c.head_dim, first}, target);
+}
+
+Status ModelLoader::vector(const std::string& name, std::int64_t width, Tensor& target,
+                           Conversion conversion) {
   KEDGE_TRY(const FileTensor* t, find(name, 1, 1, width));
   if (is_quantized(t->element))
     return fail(Code::unsupported, name.c_str(), "expected f32, f16 or bf16, found %s", t->type);
   target = tensor(nullptr, Element::f32, width);
+  place(t, target, target.bytes()).conversion = conversion;
+  return {};
+}
+
+// Stored by channels, [channels, taps] or with an extent of 1 between; used tap by tap.
+Status ModelLoader::taps(const std::string& name, std::int64_t taps, std::int64_t channels,
+                         Tensor& target) {
+  KEDGE_TRY(const FileTensor* t, find(name));
+  const bool between = t->rank == 3 && t->extent[1] == 1;
+  if ((t->rank != 2 && !between) || t->extent[0] != channels || t->extent[t->rank - 1] != taps)
+    return fail(
+        Code::malformed, name.c_str(),
+        "expected %lld channels x %lld taps as the metadata say, found rank %d, %lld x %lld",
+        static_cast<long long>(channels), static_cast<long long>(taps), int{t->rank},
+        static_cast<long long>(t->extent[0]),
+        static_cast<long long>(t->rank == 0 ? 1 : t->extent[t->rank - 1]));
+  if (is_quantized(t->element))
+    return fail(Code::unsupported, name.c_str(), "expected f32, f16 or bf16, found %s", t->type);
+  target = tensor(nullptr, Element::f32, taps, channels);
   place(t, target, target.bytes());
   return {};
 }
 
+Status ModelLoader::part(const LayerPart& part, const std::string& prefix, const ModelConfig& c,
+                         const PartNames& names, LayerWeights& layer) {
+  std::string name = prefix + (names.gguf ? part.gguf : part.folder);
+  const std::int64_t rows = size_of(part.rows, c), width = size_of(part.width, c);
+  Tensor& target = layer.*part.weight;
+  if (part.form == Form::bare) return vector(name, width, target);
+  if (part.form == Form::decay)
+    return vector(name, width, target, names.gguf ? Conversion::none : Conversion::minus_exp);
+  if (part.bias != nullptr && c.*part.biased)
+    KEDGE_CHECK(vector(name + ".bias", rows, layer.*part.bias));
+  name += ".weight";
+  if (part.form == Form::taps) return taps(name, rows, width, target);
+  if (part.form == Form::query || part.form == Form::query_gate)
+    return query(name, part, c, target);
+  if (part.rows == Size::one) {
+    const bool centred = part.form == Form::norm && !names.gguf && !c.mixers.empty();
+    return vector(name, width, target, centred ? Conversion::add_one : Conversion::none);
+  }
+  KEDGE_TRY(const FileTensor* t, find(name, 2, rows, width));
+  return matrix(t, rows, part.form != Form::gate, {}, target);
+}
+
 Status ModelLoader::layers(const ModelConfig& c, const PartNames& names, ModelWeights& w) {
-  const bool gguf = names.layer == gguf_names.layer;
   w.layers.resize(static_cast<std::size_t>(c.layers));
   for (std::size_t i = 0; i < w.layers.size(); ++i) {
-    LayerWeights& layer = w.layers[i];
     const std::string prefix = names.layer + std::to_string(i) + '.';
-    for (const LayerPart& part : layer_parts()) {
-      if (part.present != nullptr && !(c.*part.present)) continue;
-      const std::string name = prefix + (gguf ? part.gguf : part.folder);
-      const std::int64_t rows = size_of(part.rows, c), width = size_of(part.width, c);
-      if (part.rows == Size::one) KEDGE_CHECK(vector(name + ".weight", width, layer.*part.weight));
-      else KEDGE_CHECK(matrix(name + ".weight", rows, width, layer.*part.weight));
-      if (part.bias != nullptr && c.*part.biased)
-        KEDGE_CHECK(vector(name + ".bias", rows, layer.*part.bias));
+    for (const LayerPart& p : layer_parts())
+      if (has_part(p, c, c.mixer(static_cast<std::int64_t>(i))))
+        KEDGE_CHECK(part(p, prefix, c, names, w.layers[i]));
+  }
+  return {};
+}
+
+// Their tensors must be there and have the right shapes; a drafter will load them.
+Status ModelLoader::further_layers(const ModelConfig& c, const PartNames& names) {
+  for (std::int64_t m = 0; m < c.mtp_layers; ++m) {
+    const std::string layer = names.gguf ? names.layer + std::to_string(c.layers + m) + '.'
+                                         : "mtp.layers." + std::to_string(m) + '.';
+    for (const LayerPart& p : layer_parts()) {
+      if (!has_part(p, c, Mixer::attention)) continue;
+      const bool both = p.form == Form::query || p.form == Form::query_gate;
+      const std::int64_t rows = size_of(p.rows, c) * (both && c.attention_gated ? 2 : 1);
+      KEDGE_TRY([[maybe_unused]] const FileTensor* found,
+                find(layer + (names.gguf ? p.gguf : p.folder) + ".weight",
+                     p.rows == Size::one ? 1 : 2, rows, size_of(p.width, c)));
     }
+    for (const FurtherPart& p : further_parts()) {
+      const std::string name = names.gguf ? layer + p.gguf : std::string(p.folder);
+      KEDGE_TRY([[maybe_unused]] const FileTensor* found,
+                find(name + ".weight", p.matrix ? 2 : 1, p.matrix ? c.width : 1,
+                     c.width * (p.matrix ? 2 : 1)));
+    }
+    // Rarely a layer has its own copies.
+    for (const char* own : {"nextn.embed_tokens.weight", "nextn.shared_head_head.weight"})
+      if (files_.find(layer + own) != nullptr) {
+        KEDGE_TRY([[maybe_unused]] const FileTensor* found,
+                  find(layer + own, 2, c.vocabulary, c.width));
+      }
   }
   return {};
 }
@@ -111,7 +199,8 @@ Status ModelLoader::check_all_used(const ModelConfig& config) const {
     const std::string& name = tensors[i].name;
     // Copies of what the configuration says: rotary frequencies of old files, and a tied head.
     if (used_[i] || ends_with(name, "rotary_emb.inv_freq") ||
-        (config.tied_output && name == "lm_head.weight"))
+        (config.tied_output && name == "lm_head.weight") ||
+        (!config.mixers.empty() && starts_with(name, vision_prefix)))
       continue;
     return fail(Code::unsupported, place_, "architecture %s has no use for tensor %s",
                 config.architecture.c_str(), Shown(name).text());
@@ -127,7 +216,10 @@ Result<std::shared_ptr<Model>> ModelLoader::describe(ModelConfig config, const P
   used_.assign(files_.tensors().size(), false);
   ModelWeights& w = model->weights_;
   KEDGE_CHECK(layers(config, names, w));
-  KEDGE_CHECK(vector(names.output_norm + std::string(".weight"), config.width, w.output_norm));
+  KEDGE_CHECK(further_layers(config, names));
+  const bool centred = !names.gguf && !config.mixers.empty();
+  KEDGE_CHECK(vector(names.output_norm + std::string(".weight"), config.width, w.output_norm,
+                     centred ? Conversion::add_one : Conversion::none));
   const std::string output = names.output + std::string(".weight");
   if (!config.tied_output) KEDGE_CHECK(matrix(output, config.vocabulary, config.width, w.output));
   // Last: a tied embedding is what a step reads last.
@@ -137,7 +229,7 @@ Result<std::shared_ptr<Model>> ModelLoader::describe(ModelConfig config, const P
   KEDGE_CHECK(check_all_used(config));
   if (config.tied_output) w.output = w.embedding;
   model->step_bytes_ = bytes_ - (config.tied_output ? 0 : w.embedding.bytes());
-  for (const LoadItem& item : items_) model->stored_bytes_ += item.source->bytes;
+  for (const LoadItem& item : items_) model->stored_bytes_ += item.stored();
   model->config_ = std::move(config);
   return model;
 }

@@ -11,12 +11,33 @@
 
 namespace kedge::inline KEDGE_ABI {
 
-// One tensor of the files and its place in the model's memory. Matrices go into panels, vectors
-// become F32.
+// Which rows of a file's matrix a target takes: `run` of every `stride`, from `first` on. run 0:
+// all.
+struct RowRuns {
+  std::int64_t run = 0, stride = 0, first = 0;
+  std::int64_t source(std::int64_t row) const noexcept {
+    return run == 0 ? row : first + row / run * stride + row % run;
+  }
+};
+
+// What happens to a vector's values on the way.
+enum class Conversion : std::uint8_t { none, add_one, minus_exp };
+
+// One tensor of the files and its place in the model's memory. Matrices go into panels, vectors and
+// the taps of a convolution become F32.
 struct LoadItem {
   const FileTensor* source;
   Tensor* target;
   std::size_t offset, bytes;
+  Conversion conversion = Conversion::none;
+  RowRuns runs = {};
+
+  bool is_matrix() const noexcept { return target->layout == Layout::panel16; }
+  std::uint64_t stored() const noexcept {  // bytes of the source that it takes
+    if (!is_matrix()) return source->bytes;
+    return static_cast<std::uint64_t>(target->rows()) *
+           row_bytes(source->element, source->extent[1]);
+  }
 };
 
 class ModelLoader {
@@ -33,12 +54,22 @@ class ModelLoader {
   Status load(Model& model);
 
  private:
+  Result<const FileTensor*> find(const std::string& name);
   Result<const FileTensor*> find(const std::string& name, int rank, std::int64_t rows,
                                  std::int64_t width);
+  Status matrix(const FileTensor* source, std::int64_t rows, bool may_quantize, RowRuns runs,
+                Tensor& target);
   Status matrix(const std::string& name, std::int64_t rows, std::int64_t width, Tensor& target);
-  Status vector(const std::string& name, std::int64_t width, Tensor& target);
-  void place(const FileTensor* source, Tensor& target, std::size_t bytes);
+  Status vector(const std::string& name, std::int64_t width, Tensor& target,
+                Conversion conversion = Conversion::none);
+  Status taps(const std::string& name, std::int64_t taps, std::int64_t channels, Tensor& target);
+  Status query(const std::string& name, const LayerPart& part, const ModelConfig& config,
+               Tensor& target);
+  LoadItem& place(const FileTensor* source, Tensor& target, std::size_t bytes);
+  Status part(const LayerPart& part, const std::string& prefix, const ModelConfig& config,
+              const PartNames& names, LayerWeights& layer);
   Status layers(const ModelConfig& config, const PartNames& names, ModelWeights& weights);
+  Status further_layers(const ModelConfig& config, const PartNames& names);
   Status rope_factors(const ModelConfig& config);
   Status check_all_used(const ModelConfig& config) const;
 

@@ -17,7 +17,9 @@ Result<std::shared_ptr<const Model>> load_from(const TensorDirectory& tensors, c
 }
 
 const PartNames& names_of(const ModelFiles& files) noexcept {
-  return files.gguf() != nullptr ? gguf_names : folder_names;
+  if (files.gguf() != nullptr) return gguf_names;
+  const std::string embedding = nested_names.embedding + std::string(".weight");
+  return files.tensors().find(embedding) != nullptr ? nested_names : folder_names;
 }
 
 }  // namespace

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "kedge/core/block.hpp"
+#include "kedge/core/math.hpp"
 #include "kedge/kernel/cpu/panel.hpp"
 #include "model/finite.hpp"
 #include "model/slice.hpp"
@@ -24,7 +25,7 @@ std::size_t worker_count(const Model::Options& options) noexcept {
   return options.executor == nullptr ? 1 : options.executor->workers();
 }
 bool quantizes(const LoadItem& item) noexcept {
-  return item.source->rank == 2 && item.source->element != item.target->element;
+  return item.is_matrix() && item.source->element != item.target->element;
 }
 std::size_t panel_bytes(const FileTensor& t) noexcept {
   return static_cast<std::size_t>(cpu::panel_rows) * row_bytes(t.element, t.extent[1]);
@@ -53,7 +54,7 @@ Packer::Buffers Packer::buffers(std::span<const LoadItem> items,
   for (const LoadItem& item : items) {
     const FileTensor& t = *item.source;
     std::size_t stored = static_cast<std::size_t>(t.bytes);
-    if (t.rank == 2) stored = std::min(stored, slice_panels(item, workers) * panel_bytes(t));
+    if (item.is_matrix()) stored = std::min(stored, slice_panels(item, workers) * panel_bytes(t));
     b.slice = std::max(b.slice, stored);
     if (quantizes(item))
       b.scratch = std::max(
@@ -63,7 +64,7 @@ Packer::Buffers Packer::buffers(std::span<const LoadItem> items,
 }
 
 Status Packer::reserve(std::span<const LoadItem> items) noexcept {
-  for (const LoadItem& item : items) total_ += item.source->bytes;
+  for (const LoadItem& item : items) total_ += item.stored();
   const Buffers b = buffers(items, options_);
   KEDGE_TRY(slice_, Buffer::create(b.slice, "reading weights", options_.allocator));
   KEDGE_TRY(scratch_, Buffer::create(b.scratch, "quantizing weights", options_.allocator));
@@ -92,18 +93,23 @@ Status Packer::advance(std::uint64_t bytes, const FileTensor& source) noexcept {
 Result<const std::byte*> Packer::read(const FileTensor& source, std::uint64_t first,
                                       std::size_t size) noexcept {
   KEDGE_CHECK(stopped(source));
-  const io::Source& file = *source.source;
-  const std::byte* at = file.mapped();
+  const std::byte* at = source.source->mapped();
   if (at != nullptr) {
     at += source.offset + first;
     if (reinterpret_cast<std::uintptr_t>(at) % 8 == 0) return at;
   }
-  for (std::size_t done = 0; done < size; done += read_bytes) {
-    if (done != 0) KEDGE_CHECK(stopped(source));
-    KEDGE_CHECK(file.read(source.offset + first + done,
-                          {slice_.data() + done, std::min(read_bytes, size - done)}));
-  }
+  KEDGE_CHECK(read_into(source, first, {slice_.data(), size}));
   return static_cast<const std::byte*>(slice_.data());
+}
+
+Status Packer::read_into(const FileTensor& source, std::uint64_t first,
+                         std::span<std::byte> to) noexcept {
+  for (std::size_t done = 0; done < to.size(); done += read_bytes) {
+    KEDGE_CHECK(stopped(source));
+    KEDGE_CHECK(source.source->read(source.offset + first + done,
+                                    to.subspan(done, std::min(read_bytes, to.size() - done))));
+  }
+  return {};
 }
 
 Status Packer::read_vector(const FileTensor& source, const Tensor& target) noexcept {
@@ -116,25 +122,69 @@ Status Packer::read_vector(const FileTensor& source, const Tensor& target) noexc
   return {};
 }
 
-Status Packer::pack(const LoadItem& item) noexcept {
-  const FileTensor& t = *item.source;
-  if (t.rank == 1) {
-    KEDGE_CHECK(read_vector(t, *item.target));
-    return advance(t.bytes, t);
-  }
-  const std::int64_t panels = cpu::panel_count(t.extent[0]);
-  const auto step = static_cast<std::int64_t>(slice_panels(item, worker_count(options_)));
-  const std::size_t row = row_bytes(t.element, t.extent[1]);
-  for (std::int64_t first = 0; first < panels; first += step) {
-    const std::int64_t first_row = first * cpu::panel_rows;
-    const std::int64_t count = std::min(step, panels - first);
-    const std::int64_t rows = std::min(count * cpu::panel_rows, t.extent[0] - first_row);
-    const std::size_t size = static_cast<std::size_t>(rows) * row;
-    KEDGE_TRY(const std::byte* bytes, read(t, static_cast<std::uint64_t>(first_row) * row, size));
-    KEDGE_CHECK(pack_slice(item, bytes, first, count));
-    KEDGE_CHECK(advance(size, t));
+// Of [channels, ..., taps] into F32 [taps, channels].
+Status Packer::read_taps(const FileTensor& source, const Tensor& target) noexcept {
+  KEDGE_TRY(const std::byte* bytes, read(source, 0, static_cast<std::size_t>(source.bytes)));
+  const std::int64_t taps = target.rows(), channels = target.width();
+  const std::size_t stride = row_bytes(source.element, taps);
+  float row[256];  // room for a block of any format, which the compiler cannot rule out
+  for (std::int64_t c = 0; c < channels; ++c, bytes += stride) {
+    if (options_.check_weights) {
+      const std::int64_t at = find_not_finite(source.element, bytes, taps);
+      if (at >= 0) return not_finite(source, c * taps + at, place_);
+    }
+    decode_row(source.element, bytes, taps, row);
+    for (std::int64_t t = 0; t < taps; ++t) target.row<float>(t)[c] = row[t];
   }
   return {};
+}
+
+void Packer::convert(Conversion conversion, const Tensor& vector) noexcept {
+  float* const values = vector.as<float>();
+  for (std::int64_t i = 0; i < vector.width() && conversion != Conversion::none; ++i)
+    values[i] = conversion == Conversion::add_one ? 1.0f + values[i]
+                                                  : -static_cast<float>(math::exp(values[i]));
+}
+
+Status Packer::pack(const LoadItem& item) noexcept {
+  const FileTensor& t = *item.source;
+  if (!item.is_matrix()) {
+    if (item.target->rank == 2) {
+      KEDGE_CHECK(read_taps(t, *item.target));
+    } else {
+      KEDGE_CHECK(read_vector(t, *item.target));
+      convert(item.conversion, *item.target);
+    }
+    return advance(t.bytes, t);
+  }
+  const std::int64_t all = item.target->rows(), panels = cpu::panel_count(all);
+  const auto step = static_cast<std::int64_t>(slice_panels(item, worker_count(options_)));
+  for (std::int64_t first = 0; first < panels; first += step) {
+    const std::int64_t count = std::min(step, panels - first);
+    const std::int64_t first_row = first * cpu::panel_rows;
+    const std::int64_t rows = std::min(count * cpu::panel_rows, all - first_row);
+    KEDGE_TRY(const std::byte* bytes, read_rows(item, first_row, rows));
+    KEDGE_CHECK(pack_slice(item, bytes, first, count));
+    KEDGE_CHECK(advance(static_cast<std::uint64_t>(rows) * row_bytes(t.element, t.extent[1]), t));
+  }
+  return {};
+}
+
+// Rows of the target as they are stored: together, or gathered from their runs.
+Result<const std::byte*> Packer::read_rows(const LoadItem& item, std::int64_t first,
+                                           std::int64_t count) noexcept {
+  const FileTensor& t = *item.source;
+  const std::size_t row = row_bytes(t.element, t.extent[1]);
+  const auto bytes = [row](std::int64_t rows) { return static_cast<std::size_t>(rows) * row; };
+  if (item.runs.run == 0) return read(t, bytes(first), bytes(count));
+  for (std::int64_t done = 0; done < count;) {
+    const std::int64_t left = item.runs.run - (first + done) % item.runs.run;
+    const std::int64_t rows = std::min(left, count - done);
+    KEDGE_CHECK(read_into(t, bytes(item.runs.source(first + done)),
+                          {slice_.data() + bytes(done), bytes(rows)}));
+    done += rows;
+  }
+  return static_cast<const std::byte*>(slice_.data());
 }
 
 Status Packer::pack_slice(const LoadItem& item, const std::byte* rows, std::int64_t first,
@@ -144,7 +194,7 @@ Status Packer::pack_slice(const LoadItem& item, const std::byte* rows, std::int6
   const auto workers = static_cast<std::int64_t>(worker_count(options_));
   const FileTensor& t = *item.source;
   const std::int64_t first_row = first * cpu::panel_rows, width = t.extent[1];
-  const std::int64_t count = std::min(panels * cpu::panel_rows, t.extent[0] - first_row);
+  const std::int64_t count = std::min(panels * cpu::panel_rows, item.target->rows() - first_row);
   Slice slice{tensor(rows, t.element, count, width),
               item.target->element,
               item.target->data,
@@ -157,10 +207,13 @@ Status Packer::pack_slice(const LoadItem& item, const std::byte* rows, std::int6
   KEDGE_CHECK(executor.tasks(slice.tasks(), Slice::run, &slice));
   if (slice.stopped.load()) return stopped_at(t);
   const std::int64_t bad = slice.not_finite.load(), large = slice.too_large.load();
-  if (bad != INT64_MAX) return not_finite(t, first_row * width + bad, place_);
+  // Counted in the file, whatever rows were taken.
+  if (bad != INT64_MAX)
+    return not_finite(t, item.runs.source(first_row + bad / width) * width + bad % width, place_);
   if (large == INT64_MAX) return {};
   return fail(Code::numeric, t.name.c_str(), "row %lld has a value that %s cannot hold, in %s",
-              static_cast<long long>(first_row + large), to_string(slice.target), place_);
+              static_cast<long long>(item.runs.source(first_row + large)), to_string(slice.target),
+              place_);
 }
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -31,6 +31,11 @@ class Packer {
   // Bytes of a tensor: where they are in memory, or read into the buffer.
   Result<const std::byte*> read(const FileTensor& source, std::uint64_t first,
                                 std::size_t size) noexcept;
+  Result<const std::byte*> read_rows(const LoadItem& item, std::int64_t first,
+                                     std::int64_t count) noexcept;
+  Status read_into(const FileTensor& source, std::uint64_t first, std::span<std::byte> to) noexcept;
+  Status read_taps(const FileTensor& source, const Tensor& target) noexcept;
+  static void convert(Conversion conversion, const Tensor& vector) noexcept;
   Status advance(std::uint64_t bytes, const FileTensor& source) noexcept;
   Status stopped(const FileTensor& source) const noexcept;
   Unexpected stopped_at(const FileTensor& source) const noexcept;

@@ -84,13 +84,17 @@ verify::Chosen Session::choose(Walk& walk, std::int64_t row) noexcept {
 Result<Session::Round> Session::round(const RoundOptions& options) noexcept {
   if (size_ == sequence_.length())
     return fail(Code::invalid_argument, "session", "round before begin");
+  spec::Timer timer;
+  if (sequence_.length() + 1 < size_) {
+    KEDGE_CHECK(catch_up(options.cancel));
+    stats_.prefill_ms += timer.lap_ms();
+  }
   const std::int64_t room = context() - sequence_.length();
   Round result;
   if (room < 1 || options.limit < 1) {
     result.stop = room < 1 ? StopReason::context_full : StopReason::token_limit;
     return result;
   }
-  spec::Timer timer;
 
   // 1. Draft. The pass yields one token more than the drafts that hold.
   std::int64_t proposed = 0;
@@ -122,6 +126,8 @@ Result<Session::Round> Session::round(const RoundOptions& options) noexcept {
   const double target_ms = timer.lap_ms();
 
   // 3. Verify: the drafts that the target draws too, then its own token, up to what ends the text.
+  const bool may_fail = !transaction.can_commit(1) && options.stop.mark != nullptr;
+  if (may_fail) options.stop.mark(options.stop.context);
   Walk walk{drafts, options.end_tokens, options.stop, state_, StopReason::none, {}};
   const verify::Accepted accepted =
       verify::coupled(drafts, [&](std::int64_t row) { return choose(walk, row); });
@@ -130,7 +136,10 @@ Result<Session::Round> Session::round(const RoundOptions& options) noexcept {
   const double verify_ms = timer.lap_ms();
 
   // 4. Commit what plain decoding would have evaluated: everything before the newest token.
-  KEDGE_CHECK(transaction.commit(accepted.tokens));
+  if (const Status done = commit(transaction, accepted.tokens); !done) {
+    if (may_fail) options.stop.undo(options.stop.context);
+    return unexpected(done.error());
+  }
   std::copy(tokens.begin(), tokens.end(), text_.as<std::int32_t>() + size_);
   size_ += accepted.tokens;
   state_ = walk.state;
@@ -151,6 +160,19 @@ Result<Session::Round> Session::round(const RoundOptions& options) noexcept {
   stats_.verify_ms += verify_ms;
   stats_.commit_ms += timer.lap_ms();
   return result;
+}
+
+// Where too few states are kept for it, the accepted rows run again: the policy checkpoint, or a
+// depth below a round's rows. Cancelling stops at a pass, and this is still the same round.
+Status Session::commit(Transaction& transaction, std::int64_t count) noexcept {
+  if (transaction.can_commit(count)) return transaction.commit(count);
+  const auto rows = rows_.first(static_cast<std::size_t>(count));
+  for (Row& row : rows) row.need = Need::none;
+  KEDGE_CHECK(transaction.commit(0));
+  KEDGE_TRY(Transaction again, sequence_.begin(count, 1));
+  KEDGE_CHECK(engine_->forward.evaluate(rows, {}));
+  stats_.rerun_rows += count;
+  return again.commit(count);
 }
 
 void Session::count_round(const Round& r, std::int64_t width) noexcept {

@@ -39,6 +39,7 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   shape.max_top = most_top;
   shape.sequences = options.sequences;
   shape.pages = options.pages;
+  shape.recurrent = options.recurrent;
   KEDGE_CHECK(model->check_budget(shape, options.memory_budget));
 
   session.engine_ = std::make_shared<Engine>();
@@ -49,7 +50,18 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   kv.sequences = options.sequences;
   kv.pages = options.pages;
   kv.allocator = options.allocator;
-  KEDGE_TRY(engine.cache, KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+  KEDGE_TRY(engine.cache,
+            KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
+
+  if (!config.recurrent.empty()) {
+    RecurrentState::Options state;
+    KEDGE_TRY(state.policy,
+              recurrent_policy(config.recurrent, options.max_draft, options.recurrent));
+    state.sequences = options.sequences;
+    state.landmarks = options.recurrent.landmarks;
+    state.allocator = options.allocator;
+    KEDGE_TRY(engine.recurrent, RecurrentState::create(config.recurrent, state));
+  }
 
   Forward::Options forward;
   forward.max_rows = shape.max_rows;
@@ -57,8 +69,9 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   forward.max_top = most_top;
   forward.allocator = options.allocator;
   const std::int64_t vocabulary = config.vocabulary;
-  KEDGE_TRY(engine.forward, Forward::create(std::move(model), cpu, engine.cache, forward));
-  KEDGE_TRY(session.sequence_, Sequence::create(engine.cache));
+  KEDGE_TRY(engine.forward, Forward::create(std::move(model), cpu, engine.cache, forward,
+                                            engine.recurrent.or_null()));
+  KEDGE_TRY(session.sequence_, Sequence::create(engine.cache, engine.recurrent.or_null()));
   KEDGE_TRY(session.sampler_, Sampler::create(cpu.isa(), vocabulary, {}, options.allocator));
   KEDGE_CHECK(session.allocate());
   return session;
@@ -135,7 +148,24 @@ Need Session::need() const noexcept {
   return std::max(least, least_need_);
 }
 
-// Evaluates what the text has beyond the sequence.
+// Evaluates and commits `count` tokens of the text; the last row needs `last`.
+Status Session::pass(std::int64_t first, std::int64_t count, std::int64_t keep, Need last,
+                     const std::atomic<bool>* cancel) noexcept {
+  KEDGE_TRY(Transaction transaction, sequence_.begin(count, keep));
+  for (std::int64_t i = 0; i < count; ++i)
+    rows_[static_cast<std::size_t>(i)] = {text()[static_cast<std::size_t>(first + i)],
+                                          static_cast<std::int32_t>(first + i), sequence_.index(),
+                                          i + 1 == count ? last : Need::none};
+  KEDGE_CHECK(engine_->forward.evaluate(rows_.first(static_cast<std::size_t>(count)),
+                                        {sampler_.needs_top(), cancel}));
+  KEDGE_CHECK(transaction.commit(count));
+  stats_.rerun_rows += std::clamp<std::int64_t>(seen_ - first, 0, count);
+  return {};
+}
+
+// Evaluates what the text has beyond the sequence. Of recurrent layers the states at the ends of
+// passes are kept as landmarks, and at the end of the text the one before the last token, because
+// that is where a rewind to this end will stand.
 Status Session::prefill(const GenerateOptions& options) noexcept {
   const std::int64_t start = sequence_.length();
   while (sequence_.length() < size_) {
@@ -147,23 +177,30 @@ Status Session::prefill(const GenerateOptions& options) noexcept {
                   static_cast<long long>(size_ - start));
     };
     if (spec::cancelled(options.cancel)) return stopped();
-    KEDGE_TRY(Transaction transaction, sequence_.begin(count));
-    for (std::int64_t i = 0; i < count; ++i)
-      rows_[static_cast<std::size_t>(i)] = {text()[static_cast<std::size_t>(first + i)],
-                                            static_cast<std::int32_t>(first + i), sequence_.index(),
-                                            first + i + 1 == size_ ? need() : Need::none};
-    if (const Status done = engine_->forward.evaluate(rows_.first(static_cast<std::size_t>(count)),
-                                                      {sampler_.needs_top(), options.cancel});
+    const bool end = first + count == size_;
+    if (const Status done =
+            pass(first, count, end ? 2 : 1, end ? need() : Need::none, options.cancel);
         !done) {
       if (done.error().code == Code::cancelled) return stopped();
       return unexpected(done.error());
     }
-    KEDGE_CHECK(transaction.commit(count));
+    if (!end || !sequence_.mark(size_ - 1)) sequence_.mark(first + count);
     const bool go_on = options.progress.report == nullptr ||
                        options.progress.report(options.progress.context, "evaluating the prompt",
                                                static_cast<double>(first + count - start) /
                                                    static_cast<double>(size_ - start));
     if (!go_on && sequence_.length() < size_) return stopped();
+  }
+  return {};
+}
+
+// Evaluates again what a rewind had to forget, up to the newest token.
+Status Session::catch_up(const std::atomic<bool>* cancel) noexcept {
+  while (sequence_.length() + 1 < size_) {
+    const std::int64_t first = sequence_.length();
+    KEDGE_CHECK(
+        pass(first, std::min(options_.prefill_rows, size_ - 1 - first), 1, Need::none, cancel));
+    sequence_.mark(sequence_.length());
   }
   return {};
 }
@@ -186,7 +223,9 @@ Result<std::int32_t> Session::append(std::span<const std::int32_t> tokens,
   const auto undo = [&](const Error& error) {
     size_ = old_size;
     if (error.code == Code::cancelled) size_ = std::max(old_size, sequence_.length());
-    else if (const Status status = sequence_.rewind(old_length); !status) return status.error();
+    else if (const auto went = sequence_.rewind(std::min(old_length, sequence_.length())); !went)
+      return went.error();
+    seen_ = std::max(seen_, old_length);
     constrained_ = old_constrained;
     replay_constraint();
     drafting_ = false;

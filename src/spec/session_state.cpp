@@ -14,7 +14,7 @@ namespace kedge::inline KEDGE_ABI {
 namespace {
 
 constexpr std::uint64_t magic = 0x315345534744454Bu;  // "KEDGSES1", read as bytes
-constexpr std::uint64_t version = 1;
+constexpr std::uint64_t version = 2;                  // with the sequence behind it
 
 // What stands before the tokens and the biases, all in 64-bit words.
 struct Head {
@@ -36,7 +36,8 @@ Status Session::rewind(std::int64_t count) noexcept {
     return fail(Code::invalid_argument, "session", "rewind: expected 0..%lld, found %lld",
                 static_cast<long long>(size_), static_cast<long long>(count));
   // The newest token is not evaluated.
-  KEDGE_CHECK(sequence_.rewind(std::min(sequence_.length(), std::max<std::int64_t>(0, count - 1))));
+  seen_ = std::min(std::max(seen_, sequence_.length()), std::max<std::int64_t>(0, count - 1));
+  KEDGE_CHECK(sequence_.rewind(std::min(sequence_.length(), seen_)));
   size_ = count;
   prompt_ = std::min(prompt_, count);
   drafting_ = false;
@@ -54,6 +55,7 @@ Result<Session> Session::fork() const noexcept {
   std::copy(text().begin(), text().end(), other.text_.as<std::int32_t>());
   other.size_ = size_;
   other.prompt_ = prompt_;
+  other.seen_ = seen_;
   other.constraint_ = constraint_;
   other.state_ = state_;
   other.constrained_ = constrained_;
@@ -115,7 +117,9 @@ Status Session::load(const io::Source& source) noexcept {
     return fail(Code::out_of_memory, source.name(),
                 "saved session: a text of %llu tokens, this session has room for %llu",
                 static_cast<unsigned long long>(head.size), static_cast<unsigned long long>(room));
-  if (head.length > head.size || head.size - head.length > 1)
+  // Recurrent layers may be behind after a rewind.
+  if (head.length > head.size ||
+      (head.size - head.length > 1 && model().config().recurrent.empty()))
     return malformed("positions that do not fit the text", head.length);
   if (head.prompt > head.size) return malformed("a prompt longer than the text", head.prompt);
   if (head.constrained > head.size)
@@ -163,6 +167,7 @@ Status Session::load(const io::Source& source) noexcept {
   sampler_ = std::move(sampler);
   size_ = static_cast<std::int64_t>(head.size);
   prompt_ = static_cast<std::int64_t>(head.prompt);
+  seen_ = 0;
   constrained_ = static_cast<std::int64_t>(head.constrained);
   if (size_ > 0) std::memcpy(text_.data(), tokens, text_bytes);
   stats_ = {};

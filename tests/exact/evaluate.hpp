@@ -18,6 +18,7 @@ struct EvaluateOptions {
   cpu::Isa isa = cpu::Isa::best;
   Executor* executor = nullptr;
   Element cache = Element::f16;
+  RecurrentPolicy policy = {};
 };
 
 // Chunk sizes that sum to `total`: all `width`, the last one maybe smaller.
@@ -49,11 +50,16 @@ inline Result<Logits> evaluate(const std::shared_ptr<const Model>& model,
   KvCache::Options kv;
   kv.element = options.cache;
   kv.positions = total;
-  KEDGE_TRY(KvCache cache, KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+  KEDGE_TRY(KvCache cache,
+            KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
+  RecurrentState recurrent;
+  if (!config.recurrent.empty()) {
+    KEDGE_TRY(recurrent, RecurrentState::create(config.recurrent, {.policy = options.policy}));
+  }
   Forward::Options room;
   room.max_rows = room.max_outputs = *std::max_element(chunks.begin(), chunks.end());
-  KEDGE_TRY(Forward forward, Forward::create(model, cpu, cache, room));
-  KEDGE_TRY(Sequence sequence, Sequence::create(cache));
+  KEDGE_TRY(Forward forward, Forward::create(model, cpu, cache, room, recurrent.or_null()));
+  KEDGE_TRY(Sequence sequence, Sequence::create(cache, recurrent.or_null()));
   Logits logits(config.vocabulary);
   std::vector<Row> rows;
   for (const std::int64_t count : chunks) {

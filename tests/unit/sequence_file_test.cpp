@@ -155,9 +155,9 @@ TEST(SequenceFile, LyingLengthsAreErrors) {
   auto bytes = save(from.sequence);
   for (const std::uint64_t lie : {std::uint64_t{0}, std::uint64_t{10}, std::uint64_t{200},
                                   std::uint64_t{301}, ~std::uint64_t{0}, std::uint64_t{1} << 63}) {
-    std::memcpy(bytes.data() + 9 * 8, &lie, 8);
-    const std::uint64_t digest = Hash::of(std::span(bytes).first(10 * 8));
-    std::memcpy(bytes.data() + 10 * 8, &digest, 8);
+    std::memcpy(bytes.data() + 10 * 8, &lie, 8);
+    const std::uint64_t digest = Hash::of(std::span(bytes).first(11 * 8));
+    std::memcpy(bytes.data() + 11 * 8, &digest, 8);
     EXPECT_FALSE(load(to, bytes)) << lie;
     EXPECT_EQ(to.sequence.length(), 0);
   }

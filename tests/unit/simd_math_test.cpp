@@ -70,6 +70,64 @@ TEST(SimdMath, ExpAtTheEdges) {
   }
 }
 
+// Both over all of F32's useful range; below -87.3 e^x is 0 by definition.
+TEST(SimdMath, GatesAreWithinAFewUlp) {
+  constexpr int count = 1 << 19;
+  std::vector<float> x(count), y(count), scalar(count);
+  for (int i = 0; i < count; ++i)
+    x[static_cast<std::size_t>(i)] =
+        (float(i) / float(count) - 0.5f) * (i % 2 == 0 ? 174.0f : 6.0f);
+  const struct {
+    const char* name;
+    void (*cpu::SimdProbeUnit::*of)(const float*, float*, int) noexcept;
+    double (*expected)(double);
+    double most;
+  } gates[] = {
+      {"softplus", &cpu::SimdProbeUnit::softplus,
+       [](double v) { return std::max(v, 0.0) + std::log1p(std::exp(-std::fabs(v))); }, 3.0},
+      {"sigmoid", &cpu::SimdProbeUnit::sigmoid, [](double v) { return 1 / (1 + std::exp(-v)); },
+       4.0}};
+  for (const auto& gate : gates)
+    for (const cpu::Isa isa : available_isas()) {
+      (cpu::simd_probe_unit(isa).*gate.of)(x.data(), y.data(), count);
+      double worst = 0;
+      float worst_x = 0;
+      for (std::size_t i = 0; i < count; ++i)
+        if (const double error = ulp_error(y[i], gate.expected(double(x[i]))); error > worst) {
+          worst = error;
+          worst_x = x[i];
+        }
+      std::printf("  %s: %s is off by at most %.3f ulp, at %.9g\n", to_string(isa), gate.name,
+                  worst, worst_x);
+      EXPECT_LE(worst, gate.most) << gate.name << ", " << to_string(isa) << " at " << worst_x;
+      if (isa == cpu::Isa::scalar) scalar = y;
+      EXPECT_EQ(std::memcmp(scalar.data(), y.data(), count * sizeof(float)), 0) << to_string(isa);
+    }
+}
+
+TEST(SimdMath, GatesAtTheEdges) {
+  const float x[16] = {infinity, -infinity, std::numeric_limits<float>::quiet_NaN(),
+                       0.0f,     1000.0f,   -1000.0f,
+                       20.5f,    1e-40f};
+  for (const cpu::Isa isa : available_isas()) {
+    SCOPED_TRACE(to_string(isa));
+    float y[16];
+    cpu::simd_probe_unit(isa).softplus(x, y, 16);
+    EXPECT_EQ(y[0], infinity);
+    EXPECT_EQ(y[1], 0.0f);
+    EXPECT_TRUE(std::isnan(y[2]));
+    EXPECT_FLOAT_EQ(y[3], 0.69314718f);
+    EXPECT_EQ(y[4], 1000.0f);
+    EXPECT_EQ(y[5], 0.0f);
+    EXPECT_EQ(y[6], 20.5f);
+    cpu::simd_probe_unit(isa).sigmoid(x, y, 16);
+    EXPECT_EQ(y[0], 1.0f);
+    EXPECT_LT(y[1], 1e-37f);  // 1 / e^88, where e^x saturates
+    EXPECT_TRUE(std::isnan(y[2]));
+    EXPECT_EQ(y[3], 0.5f);
+  }
+}
+
 TEST(SimdMath, SumsRunInOneTree) {
   std::mt19937_64 random(seed());
   std::uniform_real_distribution<float> value(-1.0f, 1.0f);

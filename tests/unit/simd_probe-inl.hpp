@@ -9,6 +9,12 @@ namespace {
 void probe_exp(const float* x, float* y, int count) noexcept {
   for (int i = 0; i < count; i += 16) store(y + i, exp(load(x + i)));
 }
+void probe_softplus(const float* x, float* y, int count) noexcept {
+  for (int i = 0; i < count; i += 16) store(y + i, softplus(load(x + i)));
+}
+void probe_sigmoid(const float* x, float* y, int count) noexcept {
+  for (int i = 0; i < count; i += 16) store(y + i, sigmoid(load(x + i)));
+}
 void probe_round(const float* x, std::int32_t* y) noexcept { store(y, round_to_i32(load(x))); }
 float probe_add(const float* x) noexcept { return reduce_add(load(x)); }
 float probe_largest(const float* x) noexcept { return reduce_max(load(x)); }
@@ -31,8 +37,9 @@ void probe_store_f16(const float* x, std::uint16_t* y) noexcept { store_f16(y, l
 
 extern const SimdProbeUnit KEDGE_UNIT(simd_probe);
 const SimdProbeUnit KEDGE_UNIT(simd_probe) = {
-    KEDGE_ISA::probe_exp,     KEDGE_ISA::probe_round,    KEDGE_ISA::probe_add,
-    KEDGE_ISA::probe_largest, KEDGE_ISA::probe_max,      KEDGE_ISA::probe_fma,
-    KEDGE_ISA::probe_first,   KEDGE_ISA::probe_load_f16, KEDGE_ISA::probe_store_f16};
+    KEDGE_ISA::probe_exp,      KEDGE_ISA::probe_softplus, KEDGE_ISA::probe_sigmoid,
+    KEDGE_ISA::probe_round,    KEDGE_ISA::probe_add,      KEDGE_ISA::probe_largest,
+    KEDGE_ISA::probe_max,      KEDGE_ISA::probe_fma,      KEDGE_ISA::probe_first,
+    KEDGE_ISA::probe_load_f16, KEDGE_ISA::probe_store_f16};
 
 }  // namespace kedge::inline KEDGE_ABI::cpu

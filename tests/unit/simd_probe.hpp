@@ -8,7 +8,9 @@
 namespace kedge::inline KEDGE_ABI::cpu {
 
 struct SimdProbeUnit {
-  void (*exp)(const float* x, float* y, int count) noexcept;       // count divisible by 16
+  void (*exp)(const float* x, float* y, int count) noexcept;  // count divisible by 16
+  void (*softplus)(const float* x, float* y, int count) noexcept;
+  void (*sigmoid)(const float* x, float* y, int count) noexcept;
   void (*round_to_i32)(const float* x, std::int32_t* y) noexcept;  // 16 values, as below
   float (*reduce_add)(const float* x) noexcept;
   float (*reduce_max)(const float* x) noexcept;

@@ -74,7 +74,7 @@ class TinyModels : public testing::TestWithParam<const char*> {
     kv.element = Element::f32;
     kv.positions = count;
     const ModelConfig& c = model_->config();
-    auto cache = KvCache::create(c.layers, c.kv_heads, c.head_dim, kv);
+    auto cache = KvCache::create(c.attention_layers(), c.kv_heads, c.head_dim, kv);
     if (!ok(cpu) || !ok(cache)) return result;
     Forward::Options options;
     options.max_rows = options.max_outputs = count;

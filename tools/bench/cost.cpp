@@ -40,12 +40,17 @@ class Passes {
     KvCache::Options kv;
     kv.element = element;
     kv.positions = context + static_cast<std::int64_t>(most_rows);
-    cache_ = must(KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+    cache_ = must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
     Forward::Options options;
     options.max_rows = 128;
     options.max_outputs = most_rows;
-    forward_ = must(Forward::create(model, cpu, cache_, options));
-    sequence_ = must(Sequence::create(cache_));
+    if (!config.recurrent.empty()) {  // kept as a session keeps it
+      RecurrentState::Options state;
+      state.policy = must(recurrent_policy(config.recurrent, most_rows - 1, {}));
+      recurrent_ = must(RecurrentState::create(config.recurrent, state));
+    }
+    forward_ = must(Forward::create(model, cpu, cache_, options, recurrent_.or_null()));
+    sequence_ = must(Sequence::create(cache_, recurrent_.or_null()));
     tokens_ = synthetic_tokens(config.vocabulary, kv.positions, 3);
     for (std::int64_t first = 0; first < context; first += options.max_rows)
       pass(std::min(options.max_rows, context - first), false);
@@ -60,7 +65,7 @@ class Passes {
 
  private:
   void pass(std::int64_t count, bool measured) {
-    Transaction transaction = must(sequence_.begin(count));
+    Transaction transaction = must(sequence_.begin(count, measured ? count : 1));
     rows_.clear();
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t position = transaction.first_position() + i;
@@ -74,6 +79,7 @@ class Passes {
 
   std::int64_t context_;
   KvCache cache_;
+  RecurrentState recurrent_;
   Forward forward_;
   Sequence sequence_;
   std::vector<std::int32_t> tokens_;

@@ -154,6 +154,7 @@ void add_check(CLI::App& root, Commands& commands) {
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);
+  o->machine.add_state(*app);
   app->add_option("--json", o->json, "Write the findings to this file; - is stdout");
   commands.push_back({app, [o] { return check(*o); }});
 }

@@ -27,6 +27,7 @@ class Continuations {
     session_.executor = executor_.get();
     session_.context = length + count_;
     session_.cache = options.machine.cache_element();
+    session_.recurrent = options.machine.recurrent();
     session_.sequences = 2;
     Session whole = make();
     must(whole.begin(prompt.tokens));

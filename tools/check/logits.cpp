@@ -63,15 +63,19 @@ class Sweep {
     kv.element = cache_;
     kv.positions = static_cast<std::int64_t>(count);
     kv.sequences = way.neighbour ? 2 : 1;
-    KvCache cache = must(KvCache::create(config.layers, config.kv_heads, config.head_dim, kv));
+    KvCache cache =
+        must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
     Forward::Options options;
     options.max_outputs =
         std::min(kv.positions, *std::max_element(way.rows.begin(), way.rows.end()));
     options.max_rows = options.max_outputs * (way.neighbour ? 2 : 1);
     const Cpu cpu = must(Cpu::create({way.isa, way.executor}));
-    Forward forward = must(Forward::create(model_, cpu, cache, options));
-    Sequence sequence = must(Sequence::create(cache)), other;
-    if (way.neighbour) other = must(Sequence::create(cache));
+    RecurrentState recurrent;
+    if (!config.recurrent.empty())
+      recurrent = must(RecurrentState::create(config.recurrent, {.sequences = kv.sequences}));
+    Forward forward = must(Forward::create(model_, cpu, cache, options, recurrent.or_null()));
+    Sequence sequence = must(Sequence::create(cache, recurrent.or_null())), other;
+    if (way.neighbour) other = must(Sequence::create(cache, recurrent.or_null()));
     std::size_t call = 0;
     std::vector<Row> rows;
     for (std::size_t first = 0; first < count;) {

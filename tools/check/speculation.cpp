@@ -99,6 +99,7 @@ class Checker {
     o.executor = executor;
     o.context = prompt + tokens;
     o.cache = options.machine.cache_element();
+    o.recurrent = options.machine.recurrent();
     o.max_draft = std::max(options.draft.max_draft(), options.pairs);
     session_.emplace(must(Session::create(file.model, o)));
     must(session_->set_sampling(options.sampling));

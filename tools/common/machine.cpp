@@ -22,6 +22,20 @@ void MachineOptions::add_cache(CLI::App& app) {
       ->check(CLI::IsMember({"f32", "f16", "bf16", "q8_0"}));
 }
 
+void MachineOptions::add_state(CLI::App& app) {
+  app.add_option("--state", state,
+                 "How recurrent states are kept: auto, snapshots, replay or checkpoint")
+      ->check(CLI::IsMember({"auto", "snapshots", "replay", "checkpoint"}));
+}
+
+RecurrentOptions MachineOptions::recurrent() const {
+  using Choice = RecurrentOptions::Choice;
+  RecurrentOptions options;
+  for (const Choice c : {Choice::automatic, Choice::snapshots, Choice::replay, Choice::checkpoint})
+    if (state == to_string(c)) options.choice = c;
+  return options;
+}
+
 void MachineOptions::add_backend(CLI::App& app) {
   app.add_option("--backend", backend, "cpu (vulkan runs single operators: kedge op)")
       ->check(CLI::IsMember({"cpu", "vulkan"}));

@@ -9,6 +9,7 @@
 #include "kedge/backend/cpu.hpp"
 #include "kedge/core/element.hpp"
 #include "kedge/core/executor.hpp"
+#include "kedge/state/recurrent_policy.hpp"
 
 namespace kedge::tools {
 
@@ -17,16 +18,18 @@ Element cache_element_named(const std::string& name);
 
 struct MachineOptions {
   unsigned threads = 0;
-  std::string isa = "best", backend = "cpu", cache = "f16";
+  std::string isa = "best", backend = "cpu", cache = "f16", state = "auto";
 
   void add_threads(CLI::App& app);
   void add_isa(CLI::App& app);
   void add_cache(CLI::App& app);
+  void add_state(CLI::App& app);
   // For commands that run whole models; another backend than the CPU is refused with the reason.
   void add_backend(CLI::App& app);
 
   cpu::Isa chosen_isa() const;  // a Failure when this processor or build lacks it
   Element cache_element() const { return cache_element_named(cache); }
+  RecurrentOptions recurrent() const;
   void expect_cpu_backend() const;
   std::unique_ptr<Executor> executor() const;
 };

@@ -17,6 +17,9 @@ Table statistics_table(const Stats& s) {
   table.row({"rounds", fmt::format("{}, mean acceptance length {:.3f}", s.rounds, s.tau())});
   table.row({"drafts", fmt::format("{} proposed, {} evaluated, {} accepted, {} rows undone",
                                    s.proposed, s.evaluated, s.accepted, s.rejected_rows)});
+  if (s.rerun_rows > 0)
+    table.row(
+        {"evaluated again", fmt::format("{} rows, behind which no state was kept", s.rerun_rows)});
   table.row(
       {"ms per phase",
        fmt::format("prompt {:.1f}, draft {:.1f}, target {:.1f}, verify {:.1f}, commit {:.1f}, "
@@ -49,6 +52,7 @@ nlohmann::json statistics_json(const Stats& s) {
           {"evaluated", s.evaluated},
           {"accepted", s.accepted},
           {"rejected_rows", s.rejected_rows},
+          {"rerun_rows", s.rerun_rows},
           {"reached_by_position", reached},
           {"held_by_position", held},
           {"rounds_by_width", width},

@@ -5,6 +5,7 @@
 #include <cstdint>
 
 #include "kedge/core/element.hpp"
+#include "kedge/state/recurrent_policy.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
@@ -20,6 +21,7 @@ struct SessionShape {
   std::int64_t max_top = 64;      // largest logits that sampling may look at
   std::int64_t sequences = 1;     // that live at once, with forks
   std::int64_t pages = 0;         // of 64 positions that they share; 0: enough for all
+  RecurrentOptions recurrent;     // of models with recurrent layers; drafts are max_outputs - 1
 };
 
 struct MemoryEstimate {
@@ -31,6 +33,7 @@ struct MemoryEstimate {
   std::uint64_t kv_per_position = 0;  // keys and values of one position
   std::uint64_t kv = 0;               // whole pages for `context`
   std::uint64_t recurrent = 0;        // states that do not grow; 0 for transformers
+  RecurrentPolicy policy;             // under which they are kept
   std::uint64_t activations = 0;      // of one pass
   std::uint64_t tables = 0;           // rotary angles, page tables, the text
   std::uint64_t sampling = 0;         // at most, whatever the options of sampling

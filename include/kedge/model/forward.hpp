@@ -41,9 +41,11 @@ class KEDGE_API Forward {
     Allocator allocator = default_allocator();
   };
 
-  // The cache must outlive this object and keep its address.
+  // Cache and recurrent state must outlive this object and keep their addresses; models without
+  // recurrent layers have no state.
   static Result<Forward> create(std::shared_ptr<const Model> model, const Cpu& cpu, KvCache& cache,
-                                const Options& options) noexcept;
+                                const Options& options,
+                                RecurrentState* recurrent = nullptr) noexcept;
 
   struct Pass {
     std::int64_t top = 0;                       // how many for rows that need top_k
@@ -91,6 +93,8 @@ class KEDGE_API Forward {
   Cpu cpu_;
   std::shared_ptr<const Model> model_;
   KvCache* cache_ = nullptr;
+  RecurrentState* recurrent_ = nullptr;
+  Tensor runs_, steps_;
   Buffer rope_;
   Plan plan_;
   Tensor token_, position_, sequence_, tiles_, output_row_, logits_, choice_;

@@ -21,12 +21,20 @@ struct Progress {
   void* context = nullptr;
 };
 
-// Matrices are in panels, norms and biases F32. What an architecture does not have is empty.
+// Matrices are in panels, norms and biases F32. What an architecture or a layer does not have is
+// empty.
 struct LayerWeights {
-  Tensor attention_norm;
+  Tensor attention_norm;  // of the mixer, whatever it is
   Tensor q, k, v, q_bias, k_bias, v_bias;
   Tensor q_norm, k_norm;  // [head_dim]
+  Tensor attention_gate;  // [heads * head_dim, width]
   Tensor attention_output, attention_output_bias;
+  // Of a delta mixer (op/gated_delta.hpp): sizes are those of ModelConfig::recurrent.
+  Tensor delta_qkv, delta_z;        // [channels, width], [values, width]
+  Tensor alpha, beta;               // [value_heads, width]
+  Tensor conv;                      // [taps, channels]
+  Tensor dt_bias, a_scale;          // [value_heads]
+  Tensor delta_norm, delta_output;  // [value_dim], [width, values]
   Tensor feed_forward_norm;
   Tensor gate, up, down, gate_bias, up_bias, down_bias;
 };

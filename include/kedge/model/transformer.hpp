@@ -1,6 +1,7 @@
-// Assembles a dense transformer: pre-norm blocks with grouped-query attention, rotary positions and
-// a SiLU-gated feed-forward layer (Touvron et al. 2023, arXiv 2302.13971), with the biases and the
-// norms of queries and keys that the model has.
+// Assembles a transformer: pre-norm blocks with grouped-query attention, rotary positions and a
+// SiLU-gated feed-forward layer (Touvron et al. 2023, arXiv 2302.13971), with the biases, the norms
+// of queries and keys and the output gates that the model has. In hybrid models most layers have a
+// gated delta rule instead of attention (Yang et al. 2024, arXiv 2412.06464).
 #pragma once
 
 #include "kedge/graph/graph.hpp"
@@ -9,18 +10,23 @@
 
 namespace kedge::inline KEDGE_ABI {
 
+class RecurrentState;
+
 // What a caller writes before a run, and what stands there afterwards. Values of the graph.
 struct PassValues {
   Tensor token, position, sequence;  // i32 [1, rows]
   Tensor tiles;                      // of op::Attention
+  Tensor runs, steps;                // of op/recurrent_run.hpp; empty without recurrent layers
   Tensor output_row;                 // i32 [1, outputs]: the rows whose logits are wanted
   Tensor logits;                     // f32 [outputs, vocabulary]
   Tensor choice;                     // i32 [outputs, 1]: the largest logit, -1 when one is NaN
 };
 
-// `rope_table` is filled by fill_rope_table() for as many positions as the cache has.
+// `rope_table` is filled by fill_rope_table() for as many positions as the cache has, which holds
+// the layers with attention. `recurrent` has the model's recurrent shape; null where it has none.
 KEDGE_API Result<PassValues> build_transformer(Graph& graph, const Model& model,
                                                const KvCache& cache,
+                                               const RecurrentState* recurrent,
                                                const Tensor& rope_table) noexcept;
 
 }  // namespace kedge::inline KEDGE_ABI

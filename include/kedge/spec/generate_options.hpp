@@ -49,8 +49,9 @@ struct TokenBytes {
 struct RoundOptions {
   std::int64_t limit = std::numeric_limits<std::int64_t>::max();  // new tokens
   std::span<const std::int32_t> end_tokens = {};
-  // Told every token as soon as it is certain. Nothing fails behind that, so mark and undo are
-  // never called. What lies behind a stop is undone, also inside a block of accepted drafts.
+  // Told every token as soon as it is certain. Nothing fails behind that, so mark and undo are not
+  // called (but for recurrent layers that may have to evaluate accepted rows again, when they stand
+  // around it). What lies behind a stop is undone, also inside a block of accepted drafts.
   StopMatcher stop = {};
   // Looked at while a pass runs: Code::cancelled within milliseconds, and the round never was.
   const std::atomic<bool>* cancel = nullptr;

@@ -36,6 +36,8 @@ class KEDGE_API Session {
     std::int64_t sequences = 1;  // this session and its forks, as many as live at once
     // Pages of 64 positions that these share; 0: enough for all at their longest.
     std::int64_t pages = 0;
+    // How the state of recurrent layers is kept, in models that have some.
+    RecurrentOptions recurrent;
     Allocator allocator = default_allocator();
   };
 
@@ -109,15 +111,18 @@ class KEDGE_API Session {
   std::span<const std::int32_t> text() const noexcept {
     return {text_.as<const std::int32_t>(), static_cast<std::size_t>(size_)};
   }
-  // The text becomes its first `count` tokens, 0 to text().size(); nothing is evaluated.
+  // The text becomes its first `count` tokens, 0 to text().size(); nothing is evaluated. With
+  // recurrent layers the next call evaluates again what lies behind the nearest position whose
+  // state is kept: of the last round or two, and landmarks along the prompts, of which the ends.
   Status rewind(std::int64_t count) noexcept;
   // Another session that goes on from here: same model, cache pool, sampling and constraint, no
   // drafter. Pages are shared until one of both writes. The two must not be used at the same time
   // (they share the arena of a pass too), nor may one be in the middle of a call. Code::busy when
   // Options::sequences are alive.
   Result<Session> fork() const noexcept;
-  // Text, keys and values, sampling options and where a constraint began. The drafter and the
-  // constraint's rules are not written; set them before or after load(). See Sequence::save.
+  // Text, keys and values, recurrent state, sampling options and where a constraint began. The
+  // drafter and the constraint's rules are not written; set them before or after load(). See
+  // Sequence::save.
   Status save(io::Sink& sink) const noexcept;
   // Errors leave everything as it was. The pool must have room for both texts; rewind(0) makes it.
   Status load(const io::Source& source) noexcept;
@@ -125,7 +130,8 @@ class KEDGE_API Session {
   const Stats& stats() const noexcept { return stats_; }
   const Model& model() const noexcept { return engine_->forward.model(); }
   std::int64_t context() const noexcept { return engine_->cache.positions(); }
-  // Tokens whose keys and values are committed; the newest token is not among them yet.
+  // Tokens whose keys and values are committed; the newest token is not among them yet (and after
+  // rewind() with recurrent layers maybe others).
   std::int64_t length() const noexcept { return sequence_.length(); }
   const SamplingOptions& sampling() const noexcept { return sampler_.options(); }
   const char* drafter_name() const noexcept { return drafter_.name(); }
@@ -133,6 +139,8 @@ class KEDGE_API Session {
   // The parts, for tests and for those who drive them directly.
   Forward& forward() noexcept { return engine_->forward; }
   KvCache& cache() noexcept { return engine_->cache; }
+  // Null where the model has no recurrent layers.
+  RecurrentState* recurrent() noexcept { return engine_->recurrent.or_null(); }
   const Sequence& sequence() const noexcept { return sequence_; }
 
  private:
@@ -140,6 +148,7 @@ class KEDGE_API Session {
   // What forks share. The cache's address is in the forward's plan.
   struct Engine {
     KvCache cache;
+    RecurrentState recurrent;
     Forward forward;
   };
   // What verification has found so far.
@@ -150,6 +159,10 @@ class KEDGE_API Session {
   Result<std::int32_t> append(std::span<const std::int32_t> tokens,
                               const GenerateOptions& options) noexcept;
   Status prefill(const GenerateOptions& options) noexcept;
+  Status catch_up(const std::atomic<bool>* cancel) noexcept;
+  Status pass(std::int64_t first, std::int64_t count, std::int64_t keep, Need last,
+              const std::atomic<bool>* cancel) noexcept;
+  Status commit(Transaction& transaction, std::int64_t count) noexcept;
   Status tell_drafter() noexcept;
   std::int64_t allowed_drafts(std::span<const std::int32_t> drafts,
                               std::span<const std::int32_t> end_tokens) const noexcept;
@@ -176,6 +189,7 @@ class KEDGE_API Session {
 
   Buffer text_;  // i32 [context + 1]
   std::int64_t size_ = 0, prompt_ = 0;
+  std::int64_t seen_ = 0;                // positions that were evaluated before a rewind
   StopReason ended_ = StopReason::none;  // by the first token of begin() or extend()
 
   Buffer scratch_;  // of one pass

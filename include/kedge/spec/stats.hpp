@@ -20,6 +20,10 @@ struct Stats {
   std::int64_t proposed = 0, evaluated = 0, accepted = 0;
   std::int64_t cut = 0;            // drafts that a constraint forbade, never evaluated or proposed
   std::int64_t rejected_rows = 0;  // rows evaluated by the target and undone
+  // Rows evaluated again, of models with recurrent layers, because no state was kept behind them:
+  // accepted rows of a round (policy checkpoint, or too small a depth), and those between a kept
+  // position and where the text was rewound to.
+  std::int64_t rerun_rows = 0;
   // reached[i]: rounds whose draft had more than i tokens; held[i]: rounds that accepted more than
   // i.
   std::array<std::int64_t, max_positions> reached{}, held{};

@@ -1,7 +1,8 @@
 // rope micro-kernel. Plan, per row and head: 16 pairs at a time,
 //   y0 = fma(x0, cos, -(x1 * sin)), y1 = fma(x1, cos, x0 * sin);
-// both of a pair are loaded before either is stored, so y may be x. Interleaved pairs are sorted
-// into two small arrays, which the compiler turns into shuffles where it can.
+// both of a pair are loaded before either is stored, so y may be x. With sections a row's cosines
+// and sines are gathered first, so that the heads see one row of a table as ever. Interleaved pairs
+// are sorted into two small arrays, which the compiler turns into shuffles where it can.
 #include "kedge/kernel/cpu/rope.hpp"
 #include "kedge/kernel/cpu/simd/simd.hpp"
 
@@ -49,13 +50,28 @@ KEDGE_INLINE void turn_interleaved(const float* x, int half, const float* table,
   }
 }
 
+// The table's row of this position; with sections gathered into `angles` from three of them.
+KEDGE_INLINE const float* angles_of(const op::Rope::Args& a, std::int64_t row, float* angles) {
+  const std::int32_t* position = a.position.as<std::int32_t>();
+  if (!op::Rope::sectioned(a)) return a.table.row<float>(position[row]);
+  position += row * 3;
+  const int half = op::Rope::rotary_dims(a) / 2;
+  for (int i = 0; i < half; ++i) {
+    const float* table = a.table.row<float>(position[op::Rope::stream(a, i)]);
+    angles[i] = table[i];
+    angles[half + i] = table[half + i];
+  }
+  return angles;
+}
+
 template <bool interleaved>
 void rope_rows(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const op::Rope::Args*>(args);
   const auto width = static_cast<int>(a.x.width());
   const int head_dim = a.head_dim, rotary = op::Rope::rotary_dims(a), half = rotary / 2;
+  float angles[op::Rope::max_sectioned_dims];
   for (auto r = static_cast<std::int64_t>(begin); r < static_cast<std::int64_t>(end); ++r) {
-    const float* table = a.table.row<float>(a.position.as<std::int32_t>()[r]);
+    const float* table = angles_of(a, r, angles);
     for (int h = 0; h < width; h += head_dim) {
       const float* x = a.x.row<float>(r) + h;
       float* y = a.y.row<float>(r) + h;

@@ -1,5 +1,6 @@
-// exp over 16 lanes, the same bytes on every ISA. Method: Cody and Waite, "Software Manual for the
-// Elementary Functions": x = n ln2 + r, |r| <= ln2/2, e^x = 2^n e^r; e^r by its Taylor polynomial
+// exp, log1p and what is made of them over 16 lanes, the same bytes on every ISA.
+// exp: Cody and Waite, "Software Manual for the Elementary
+// Functions": x = n ln2 + r, |r| <= ln2/2, e^x = 2^n e^r; e^r by its Taylor polynomial
 // of degree 7 (truncation r^8/8! < 6e-9 relative). Below -87.3 the result is 0, above 88 it is
 // e^88. A NaN stays a NaN.
 #pragma once
@@ -26,6 +27,34 @@ KEDGE_INLINE F32x16 exp(F32x16 x) {
   p = fma(p, r, set1(1.0f));
   p = fma(p, r, set1(1.0f));
   return select(underflow, zero(), exponent_scale(p, n));
+}
+
+// log(1 + y) for 0 <= y <= 1, relative error below 3 ulp. With s = y / (2 + y), at most 1/3,
+// log(1 + y) = 2 atanh(s) = 2 (s + s^3/3 + s^5/5 + ...): no sum 1 + y that would round small y
+// away, and no logarithm of an exponent. The first term left out is below 3e-9 of the result.
+KEDGE_INLINE F32x16 log1p_unit(F32x16 y) {
+  const F32x16 s = div(y, add(set1(2.0f), y));
+  const F32x16 s2 = mul(s, s);
+  F32x16 p = set1(1.0f / 15.0f);
+  p = fma(p, s2, set1(1.0f / 13.0f));
+  p = fma(p, s2, set1(1.0f / 11.0f));
+  p = fma(p, s2, set1(1.0f / 9.0f));
+  p = fma(p, s2, set1(1.0f / 7.0f));
+  p = fma(p, s2, set1(1.0f / 5.0f));
+  p = fma(p, s2, set1(1.0f / 3.0f));
+  const F32x16 twice = add(s, s);
+  return fma(mul(p, s2), twice, twice);
+}
+
+// log(1 + e^x) = max(x, 0) + log(1 + e^-|x|): nothing overflows. Above 20 it is x, as elsewhere:
+// what is added there is below half an ulp.
+KEDGE_INLINE F32x16 softplus(F32x16 x) {
+  return add(max(zero(), x), log1p_unit(exp(sub(zero(), abs(x)))));
+}
+
+// With exact division: 1 / (1 + e^-x).
+KEDGE_INLINE F32x16 sigmoid(F32x16 x) {
+  return div(set1(1.0f), add(set1(1.0f), exp(sub(zero(), x))));
 }
 
 }  // namespace

@@ -1,0 +1,53 @@
+#include "model/blocks.hpp"
+
+#include "kedge/kernel/cpu/add.hpp"
+#include "kedge/kernel/cpu/matmul.hpp"
+#include "kedge/kernel/cpu/quantize_rows.hpp"
+#include "kedge/kernel/cpu/rms_norm.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+Result<Tensor> Operand::of(Graph& graph, const Tensor& weight) {
+  if (!rounded(op::Matmul::activation(weight.element))) return f32_;
+  if (q8_.empty()) {
+    KEDGE_TRY(q8_, graph.activation(Element::q8_act, f32_.width()));
+    KEDGE_CHECK(graph.add<op::QuantizeRows>({f32_, q8_}));
+  }
+  return q8_;
+}
+
+Result<Operand> Blocks::norm(const Tensor& x, const Tensor& weight,
+                             std::initializer_list<Tensor> products) {
+  Element element = Element::q8_act;
+  for (const Tensor& p : products)
+    if (op::Matmul::activation(p.element) == Element::f32) element = Element::f32;
+  KEDGE_TRY(const Tensor y, graph_.activation(element, c_.width));
+  KEDGE_CHECK(graph_.add<op::RmsNorm>({x, weight, y, c_.norm_eps}));
+  return Operand(y);
+}
+
+Status Blocks::head_norm(const Tensor& x, const Tensor& weight, std::int64_t heads) {
+  if (weight.empty()) return {};
+  return graph_.add<op::RmsNorm>({x, weight, x, c_.norm_eps, static_cast<std::int32_t>(heads)});
+}
+
+Result<Tensor> Blocks::product(Operand& x, const Tensor& weight, const Tensor& bias) {
+  KEDGE_TRY(const Tensor input, x.of(graph_, weight));
+  KEDGE_TRY(const Tensor y, graph_.activation(Element::f32, weight.rows()));
+  KEDGE_CHECK(graph_.add<op::Matmul>({input, weight, bias, y}));
+  return y;
+}
+
+// The residual has the product's only place for a sum, so a bias comes on top.
+Status Blocks::add_product(const Tensor& input, const Tensor& weight, const Tensor& bias,
+                           const Tensor& x) {
+  Operand operand(input);
+  if (bias.empty()) {
+    KEDGE_TRY(const Tensor taken, operand.of(graph_, weight));
+    return graph_.add<op::Matmul>({taken, weight, x, x});
+  }
+  KEDGE_TRY(const Tensor y, product(operand, weight, bias));
+  return graph_.add<op::Add>({x, y, x});
+}
+
+}  // namespace kedge::inline KEDGE_ABI

@@ -1,0 +1,66 @@
+// Blocks: the parts that a model's layers are made of, as nodes of a graph: one file per kind
+// (attention_block.cpp, delta_block.cpp, feed_forward_block.cpp), and here what they share. Private
+// to the compiled library.
+#pragma once
+
+#include <initializer_list>
+
+#include "kedge/model/transformer.hpp"
+#include "kedge/op/matmul.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+// An activation that several products read: in F32, or rounded to int8 once for all that want it.
+class Operand {
+ public:
+  explicit Operand(const Tensor& x) noexcept { (rounded(x.element) ? q8_ : f32_) = x; }
+  // In the element that a product with `weight` takes.
+  Result<Tensor> of(Graph& graph, const Tensor& weight);
+
+ private:
+  static bool rounded(Element e) noexcept { return e == Element::q8_act; }
+  Tensor f32_, q8_;
+};
+
+class Blocks {
+ public:
+  Blocks(Graph& graph, const Model& model, const KvCache& cache, const RecurrentState* recurrent,
+         const Tensor& rope_table, const PassValues& values)
+      : graph_(graph),
+        c_(model.config()),
+        cache_(cache),
+        recurrent_(recurrent),
+        rope_(rope_table),
+        v_(values) {}
+
+  // Each adds to x what it computes of it. `index` counts the layers of that kind.
+  Status attention(const LayerWeights& layer, std::int64_t index, const Tensor& x);
+  Status delta(const LayerWeights& layer, std::int64_t index, const Tensor& x);
+  Status feed_forward(const LayerWeights& layer, const Tensor& x);
+
+ private:
+  // x normalised for products with these weights: rounded while normalising where all want that.
+  Result<Operand> norm(const Tensor& x, const Tensor& weight,
+                       std::initializer_list<Tensor> products);
+  // The norm of each head of the queries or keys, in place, where the model has one.
+  Status head_norm(const Tensor& x, const Tensor& weight, std::int64_t heads);
+  // `bias` may be empty.
+  Result<Tensor> product(Operand& x, const Tensor& weight, const Tensor& bias = {});
+  // x = x + weight * input + bias.
+  Status add_product(const Tensor& input, const Tensor& weight, const Tensor& bias,
+                     const Tensor& x);
+  // The element of what is computed in parts of `part` values for a product with `weight`: parts
+  // that are no multiple of 32 cannot be rounded one by one.
+  static Element output_element(const Tensor& weight, std::int64_t part) noexcept {
+    return part % 32 == 0 ? op::Matmul::activation(weight.element) : Element::f32;
+  }
+
+  Graph& graph_;
+  const ModelConfig& c_;
+  const KvCache& cache_;
+  const RecurrentState* recurrent_;
+  const Tensor rope_;
+  const PassValues& v_;
+};
+
+}  // namespace kedge::inline KEDGE_ABI

@@ -1,0 +1,322 @@
+// Memory, planes, passes. What goes back, forks and stays: recurrent_undo.cpp.
+#include "kedge/state/recurrent_state.hpp"
+
+#include <algorithm>
+
+#include "kedge/op/conv_state.hpp"
+#include "kedge/op/gated_delta.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+namespace {
+
+constexpr const char* place = "recurrent state";
+
+long long number(std::int64_t n) noexcept { return static_cast<long long>(n); }
+
+Status check_shape(const RecurrentShape& s) noexcept {
+  if (s.layers < 1 || s.layers > 4096)
+    return fail(Code::invalid_argument, place, "layers: expected 1..4096, found %lld",
+                number(s.layers));
+  if (s.key_heads < 1 || s.value_heads < s.key_heads || s.value_heads > 65536 ||
+      s.value_heads % s.key_heads != 0)
+    return fail(Code::invalid_argument, place,
+                "value heads: expected a multiple of the %lld key heads, found %lld",
+                number(s.key_heads), number(s.value_heads));
+  constexpr std::int64_t most = op::GatedDelta::max_dim;
+  if (s.key_dim < 1 || s.key_dim > most || s.value_dim < 1 || s.value_dim > most)
+    return fail(Code::unsupported, place,
+                "size of keys and values: expected 1..%lld, found %lld and %lld", number(most),
+                number(s.key_dim), number(s.value_dim));
+  if (s.conv_width < op::ConvState::min_taps || s.conv_width > op::ConvState::max_taps)
+    return fail(Code::unsupported, place, "convolution width: expected %lld..%lld, found %lld",
+                number(op::ConvState::min_taps), number(op::ConvState::max_taps),
+                number(s.conv_width));
+  if (s.channels < 1 || s.channels > (std::int64_t{1} << 26))
+    return fail(Code::invalid_argument, place, "channels: expected 1..2^26, found %lld",
+                number(s.channels));
+  return {};
+}
+
+struct Sizes {
+  std::int64_t planes, records, columns;
+};
+Sizes sizes_of(const RecurrentShape& shape, const RecurrentState::Options& o) noexcept {
+  return {o.policy.planes() * o.sequences + o.landmarks, o.policy.record_slots() * o.sequences,
+          o.policy.window_slots(shape) * o.sequences + o.landmarks * (shape.conv_width - 1)};
+}
+std::uint64_t times(std::int64_t n, std::uint64_t bytes) noexcept {
+  return static_cast<std::uint64_t>(n) * bytes;
+}
+
+}  // namespace
+
+std::uint64_t RecurrentState::bytes_needed(const RecurrentShape& shape,
+                                           const Options& options) noexcept {
+  if (shape.empty()) return 0;
+  const Sizes n = sizes_of(shape, options);
+  return times(n.planes, shape.plane_bytes()) + times(n.records, shape.record_bytes()) +
+         times(n.columns, shape.column_bytes());
+}
+
+Result<RecurrentState> RecurrentState::outline(const RecurrentShape& shape,
+                                               const Options& options) noexcept {
+  KEDGE_CHECK(check_shape(shape));
+  const RecurrentPolicy& policy = options.policy;
+  const std::int64_t deepest =
+      policy.kind == RecurrentPolicy::Kind::checkpoint ? 1 : RecurrentPolicy::max_depth;
+  if (policy.depth < 1 || policy.depth > deepest)
+    return fail(Code::invalid_argument, place, "depth of %s: expected 1..%lld, found %lld",
+                to_string(policy.kind), number(deepest), number(policy.depth));
+  if (options.sequences < 1 || options.sequences > 4096 || options.landmarks < 0 ||
+      options.landmarks > 65536)
+    return fail(Code::invalid_argument, place,
+                "expected 1..4096 sequences and 0..65536 landmarks, found %lld and %lld",
+                number(options.sequences), number(options.landmarks));
+  const Sizes sizes = sizes_of(shape, options);
+  if (static_cast<double>(sizes.planes) * static_cast<double>(shape.plane_bytes()) > 0x1p60)
+    return fail(Code::out_of_memory, place, "%lld planes of %llu bytes", number(sizes.planes),
+                static_cast<unsigned long long>(shape.plane_bytes()));
+  RecurrentState r;
+  r.shape_ = shape;
+  r.policy_ = policy;
+  r.allocator_ = options.allocator;
+  r.sequences_ = options.sequences;
+  r.landmark_room_ = options.landmarks;
+  r.planes_ = sizes.planes;
+  r.outline_ = true;
+  // What its tensors point to; nobody reads it.
+  KEDGE_TRY(r.state_, Buffer::create(Buffer::alignment, place, options.allocator));
+  return r;
+}
+
+Result<RecurrentState> RecurrentState::create(const RecurrentShape& shape,
+                                              const Options& options) noexcept {
+  KEDGE_TRY(RecurrentState r, outline(shape, options));
+  r.outline_ = false;
+  const RecurrentPolicy& policy = options.policy;
+  const auto room = [&](Buffer& buffer, std::int64_t count, std::uint64_t size) -> Status {
+    KEDGE_TRY(buffer, Buffer::create(times(count, size), place, options.allocator));
+    return {};
+  };
+  KEDGE_CHECK(room(r.state_, r.planes_, shape.plane_bytes()));
+  KEDGE_CHECK(room(r.records_, r.record_slots() * r.sequences_, shape.record_bytes()));
+  KEDGE_CHECK(room(r.window_, r.window_slots() * r.sequences_, shape.column_bytes()));
+  KEDGE_CHECK(
+      room(r.landmark_columns_, r.landmark_room_ * (shape.conv_width - 1), shape.column_bytes()));
+  KEDGE_CHECK(room(r.texts_, r.sequences_, sizeof(Text)));
+  KEDGE_CHECK(room(r.kept_, r.sequences_ * policy.planes(), sizeof(Kept)));
+  KEDGE_CHECK(room(r.pass_planes_, r.sequences_ * policy.depth, sizeof(std::int32_t)));
+  KEDGE_CHECK(room(r.landmarks_, r.landmark_room_, sizeof(Landmark)));
+  KEDGE_CHECK(room(r.landmark_lists_, r.landmark_room_ * r.sequences_, sizeof(std::int32_t)));
+  KEDGE_CHECK(room(r.free_, r.planes_, sizeof(std::int32_t)));
+  KEDGE_CHECK(room(r.shares_, r.planes_, sizeof(std::int32_t)));
+  for (std::int64_t s = 0; s < r.sequences_; ++s) r.text(static_cast<std::int32_t>(s)) = {};
+  for (std::int64_t l = 0; l < r.landmark_room_; ++l) r.mark_of(static_cast<std::int32_t>(l)) = {};
+  for (std::int64_t p = 0; p < r.planes_; ++p) {  // plane 0 on top
+    r.free_.as<std::int32_t>()[p] = static_cast<std::int32_t>(r.planes_ - 1 - p);
+    r.shares_.as<std::int32_t>()[p] = 0;
+  }
+  r.free_count_ = r.planes_;
+  return r;
+}
+
+Tensor RecurrentState::part(const Buffer& memory, std::int64_t layer, std::int64_t rows,
+                            std::int64_t width) const noexcept {
+  if (rows == 0) return {};
+  if (outline_) return tensor(state_.data(), Element::f32, rows, width);
+  return tensor(memory.data() + static_cast<std::size_t>(layer * rows * width) * sizeof(float),
+                Element::f32, rows, width);
+}
+Tensor RecurrentState::state(std::int64_t layer) const noexcept {
+  return part(state_, layer, planes_, shape_.plane_width());
+}
+Tensor RecurrentState::records(std::int64_t layer) const noexcept {
+  return part(records_, layer, sequences_ * record_slots(), shape_.record_width());
+}
+Tensor RecurrentState::window(std::int64_t layer) const noexcept {
+  return part(window_, layer, sequences_ * window_slots(), shape_.column_width());
+}
+
+std::int32_t RecurrentState::take() noexcept {
+  const std::int32_t plane = free_.as<std::int32_t>()[--free_count_];
+  shares_.as<std::int32_t>()[plane] = 1;
+  return plane;
+}
+void RecurrentState::give_back(std::int32_t plane) noexcept {
+  if (plane >= 0 && --shares_.as<std::int32_t>()[plane] == 0)
+    free_.as<std::int32_t>()[free_count_++] = plane;
+}
+
+std::int32_t RecurrentState::column_slot(std::int32_t s, std::int64_t n) const noexcept {
+  const std::int64_t slots = window_slots();
+  return static_cast<std::int32_t>(s * slots + n % slots);
+}
+std::int32_t RecurrentState::record_slot(std::int32_t s, std::int64_t n) const noexcept {
+  const std::int64_t slots = record_slots();
+  return static_cast<std::int32_t>(s * slots + n % slots);
+}
+
+// Position 0, where the state is zeros, which need no plane.
+void RecurrentState::start(std::int32_t s) noexcept {
+  Text& t = text(s);
+  t.kept = 1;
+  t.column_floor = t.record_floor = 0;
+  current(s) = {0, 0, 0, -1, 0};
+}
+
+Status RecurrentState::claim(std::int32_t s) noexcept {
+  if (s < 0 || s >= sequences_)
+    return fail(Code::invalid_argument, place, "sequence %d: there are %lld", s,
+                number(sequences_));
+  if (text(s).claimed) return fail(Code::busy, place, "sequence %d is in use", s);
+  text(s) = {};
+  text(s).claimed = true;
+  start(s);
+  return {};
+}
+
+void RecurrentState::release(std::int32_t s) noexcept {
+  abandon(s);
+  Text& t = text(s);
+  while (t.landmarks > 0) drop_landmark(s, t.landmarks - 1);
+  while (t.kept > 0) give_back(kept(s)[--t.kept].plane);
+  t.claimed = false;
+}
+
+Status RecurrentState::expect_idle(std::int32_t s) const noexcept {
+  if (s < 0 || s >= sequences_ || !text(s).claimed)
+    return fail(Code::invalid_argument, place, "sequence %d is not in use", s);
+  if (text(s).open) return fail(Code::busy, place, "sequence %d: a pass is open", s);
+  return {};
+}
+
+std::int64_t RecurrentState::position(std::int32_t s) const noexcept {
+  return current(s).position + current(s).reach;
+}
+
+void RecurrentState::forget_oldest(std::int32_t s) noexcept {
+  Kept* entries = kept(s);
+  give_back(entries[0].plane);
+  std::copy(entries + 1, entries + text(s).kept, entries);
+  --text(s).kept;
+}
+
+Status RecurrentState::begin(std::int32_t s, std::int64_t rows, std::int64_t keep) noexcept {
+  KEDGE_CHECK(expect_idle(s));
+  Text& t = text(s);
+  if (rows < 0 || keep < 0)
+    return fail(Code::invalid_argument, place,
+                "sequence %d: rows and keep: expected 0 or more, found %lld and %lld", s,
+                number(rows), number(keep));
+  t.rows = rows;
+  t.keep = std::min({rows, keep, policy_.depth});
+  t.stored = t.keep == 0 ? 0 : std::min(rows, t.keep + shape_.conv_width - 2);
+  const bool replay = policy_.kind == RecurrentPolicy::Kind::replay;
+  const std::int64_t fresh = replay ? std::min<std::int64_t>(t.keep, 1) : t.keep;
+  while (t.kept + fresh > policy_.planes()) forget_oldest(s);
+  // There are planes() for each sequence, and a plane that a landmark has counts there.
+  for (std::int64_t i = 0; i < fresh; ++i) pass_planes(s)[i] = take();
+  t.taken = static_cast<std::int32_t>(fresh);
+  const Kept& from = current(s);
+  t.column_floor = std::max(t.column_floor, from.column + from.reach + t.stored - window_slots());
+  if (replay && t.keep > 0)
+    t.record_floor =
+        std::max(t.record_floor, from.record + from.reach + t.keep - 1 - record_slots());
+  t.open = true;
+  return {};
+}
+
+bool RecurrentState::can_commit(std::int32_t s, std::int64_t n) const noexcept {
+  const Text& t = text(s);
+  return t.open && n >= 0 && n <= t.rows && (n == 0 || n > t.rows - t.keep);
+}
+
+Status RecurrentState::commit(std::int32_t s, std::int64_t n) noexcept {
+  Text& t = text(s);
+  if (!t.open) return fail(Code::invalid_argument, place, "sequence %d: no pass is open", s);
+  if (!can_commit(s, n))
+    return fail(Code::invalid_argument, place,
+                "sequence %d: commit of %lld of %lld rows: the states before the first and after "
+                "each of the last %lld are kept (%s)",
+                s, number(n), number(t.rows), number(t.keep), to_string(policy_.kind));
+  const Kept from = current(s);
+  const std::int64_t first = from.position + from.reach;
+  // What comes after the first `done` rows.
+  const auto after = [&](std::int64_t done, std::int32_t plane, std::int64_t reach) {
+    const std::int64_t unstored = t.rows - t.stored;
+    kept(s)[t.kept++] = {first + done, from.column + from.reach + done - unstored,
+                         from.record + from.reach, plane, static_cast<std::int32_t>(reach)};
+  };
+  const std::int64_t oldest = t.rows - t.keep + 1;
+  std::int32_t used = 0;
+  if (n > 0 && policy_.kind == RecurrentPolicy::Kind::replay) {
+    after(oldest, pass_planes(s)[used++], n - oldest);
+  } else if (n > 0) {
+    for (std::int64_t done = oldest; done <= n; ++done) after(done, pass_planes(s)[used++], 0);
+  }
+  while (used < t.taken) give_back(pass_planes(s)[used++]);
+  t.taken = 0;
+  t.open = false;
+  return {};
+}
+
+void RecurrentState::abandon(std::int32_t s) noexcept {
+  Text& t = text(s);
+  for (std::int32_t i = 0; i < t.taken; ++i) give_back(pass_planes(s)[i]);
+  t.taken = 0;
+  t.open = false;
+}
+
+Status RecurrentState::fill(const std::int32_t* positions, const std::int32_t* sequences,
+                            std::int64_t rows, const Tensor& runs,
+                            const Tensor& steps) const noexcept {
+  op::begin_recurrent_runs(runs);
+  const bool replay = policy_.kind == RecurrentPolicy::Kind::replay;
+  for (std::int64_t first = 0, end; first < rows; first = end) {
+    const std::int32_t s = sequences[first];
+    for (end = first + 1; end < rows && sequences[end] == s;) ++end;
+    if (s < 0 || s >= sequences_ || !text(s).open)
+      return fail(Code::invalid_argument, place,
+                  "row %lld: sequence %d has begun no pass (a row's transaction must be open)",
+                  number(first), s);
+    const Text& t = text(s);
+    if (positions[first] != position(s) || end - first != t.rows)
+      return fail(Code::invalid_argument, place,
+                  "rows %lld..%lld: sequence %d began a pass over %lld rows from position %lld on, "
+                  "found %lld from %d on; its rows must be in one call",
+                  number(first), number(end - 1), s, number(t.rows), number(position(s)),
+                  number(end - first), positions[first]);
+    for (std::int64_t r = first; r < end; ++r)
+      if (positions[r] != positions[first] + (r - first))
+        return fail(Code::invalid_argument, place,
+                    "row %lld: position %d of sequence %d, expected %lld", number(r), positions[r],
+                    s, number(positions[first] + (r - first)));
+    const Kept& from = current(s);
+    const std::int64_t column = from.column + from.reach, record = from.record + from.reach;
+    const std::int64_t oldest = t.rows - t.keep + 1;  // rows after which the first kept state is
+    op::RecurrentRun run;
+    run.first = static_cast<std::int32_t>(first);
+    run.rows = static_cast<std::int32_t>(t.rows);
+    run.plane = from.plane;
+    run.replay = from.reach;
+    if (from.reach > 0) run.record = record_slot(s, from.record);
+    if (replay && t.keep > 0) {
+      run.base_plane = pass_planes(s)[0];
+      run.base_after = static_cast<std::int32_t>(oldest);
+    }
+    run.columns = static_cast<std::int32_t>(tail(positions[first]));
+    if (run.columns > 0) run.column = column_slot(s, column - 1);
+    run.sequence = s;
+    KEDGE_CHECK(op::add_recurrent_run(runs, steps, run));
+    for (std::int64_t i = 0; i < t.rows; ++i) {
+      op::RecurrentStep& step = op::recurrent_step(steps, first + i);
+      if (i + 1 >= oldest && !replay) step.plane = pass_planes(s)[i + 1 - oldest];
+      if (i >= oldest && replay) step.record = record_slot(s, record + i - oldest);
+      if (i >= t.rows - t.stored) step.column = column_slot(s, column + i - (t.rows - t.stored));
+    }
+  }
+  return {};
+}
+
+}  // namespace kedge::inline KEDGE_ABI
