@@ -172,7 +172,12 @@ int recurrent(const Options& o) {
     add_phases<Op>(cpu, v, v.delta);
     add_phases<op::ConvState>(cpu, v, v.conv);
   }
-  for (std::int32_t round = -2; round < o.rounds; ++round)
+  ReadBandwidth read(*executor);
+  WriteBandwidth write(*executor);
+  std::vector<double> reads, writes;
+  for (std::int32_t round = -2; round < o.rounds; ++round) {
+    reads.push_back(read.gigabytes_per_second());
+    writes.push_back(write.gigabytes_per_second());
     for (Variant& v : variants) {
       fill_tables(o, v, runs, first(steps, v.rows, 4));
       const auto start = std::chrono::steady_clock::now();
@@ -180,12 +185,16 @@ int recurrent(const Options& o) {
       const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
       if (round >= 0) v.seconds.push_back(time.count() / o.layers);
     }
+  }
   Table table;
   for (const char* heading : {"call", "us per layer", "fastest"})
     table.column(heading,
                  heading == std::string_view("call") ? Table::Align::left : Table::Align::right);
-  nlohmann::json json = {
-      {"heads", o.heads}, {"layers", o.layers}, {"threads", executor->workers()}};
+  nlohmann::json json = {{"heads", o.heads},
+                         {"layers", o.layers},
+                         {"threads", executor->workers()},
+                         {"read_gb_per_s", reads},
+                         {"write_gb_per_s", writes}};
   for (const Variant& v : variants) {
     const double fastest = *std::min_element(v.seconds.begin(), v.seconds.end());
     table.row({v.name, fmt::format("{:.1f}", median(v.seconds) * 1e6),
@@ -196,6 +205,8 @@ int recurrent(const Options& o) {
   fmt::print(stream, "{}; {} threads, {} layers of {} heads of {} x {}\n", machine_name(),
              executor->workers(), o.layers, o.heads, o.key_dim, o.value_dim);
   table.print(stream);
+  fmt::print(stream, "memory: {:.1f} GB/s read, {:.1f} GB/s written\n", median(reads),
+             median(writes));
   write_json(o.json, json);
   return 0;
 }
