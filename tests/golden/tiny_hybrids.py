@@ -3,7 +3,7 @@
 
 Each model becomes a folder NAME/ as transformers writes it, NAME.gguf (F32) made of it by
 tools/convert, and NAME.safetensors: `tokens` (i32) and `logits` (f32, tokens x vocabulary), computed
-in double wherever transformers lets us. Together they cover 1, 2 and 3 value heads per key head, odd
+in double throughout. Together they cover 1, 2 and 3 value heads per key head, odd
 sizes, keys and values of different sizes, convolutions of 2 to 4 taps, layers in regular and other
 orders, tied and separate output heads, the nested form of models that also see, and a head that
 predicts one token more.
@@ -11,6 +11,7 @@ predicts one token more.
 usage: tests/golden/tiny_hybrids.py [FOLDER [NAME...]]
 Needs torch, transformers, gguf, safetensors, numpy.
 """
+import contextlib
 import json
 import pathlib
 import sys
@@ -66,17 +67,23 @@ def make_model(r):
     model = AutoModelForCausalLM.from_config(config).float().eval()
     generator = torch.Generator().manual_seed(r["seed"])
     with torch.no_grad():
-        # Scales that make every part matter, as in tiny_models.py.
+        # Scales that make every part matter.
         for name, p in model.named_parameters():
             noise = torch.randn(p.shape, generator=generator)
             if name.endswith("linear_attn.norm.weight"):
                 p.copy_(0.5 + torch.rand(p.shape, generator=generator))
             elif name.endswith("norm.weight") or "layernorm" in name:
                 p.copy_(torch.rand(p.shape, generator=generator) - 0.5)  # around 0
+            elif name.endswith("A_log"):
+                # States that last a few tokens or many. Where they last for one, what is read is a
+                # multiple of q.k, which is often nearly 0, and the norm behind it amplifies rounding.
+                p.copy_(0.7 * noise - 2)
             elif p.dim() == 1:
-                p.copy_(0.7 * noise)  # A_log and dt_bias: states that last and states that do not
+                p.copy_(0.7 * noise)
             else:
-                p.copy_(1.5 / p.shape[-1] ** 0.5 * noise)
+                # Larger ones would make the model amplify rounding: any two ways of computing it in
+                # F32, transformers' own included, would differ by more than they should.
+                p.copy_(p.shape[-1] ** -0.5 * noise)
             p.copy_(p.to(r["stored"]).float())
     return model
 
@@ -92,6 +99,35 @@ def further_tensors(r, generator):
     shapes.update({f"layers.0.{name}": shape for name, shape in layer.items()})
     return {f"mtp.{name}.weight": (0.1 * torch.randn(shape, generator=generator)).to(r["stored"])
             for name, shape in shapes.items()}
+
+
+@contextlib.contextmanager
+def all_in_double():
+    """transformers computes norms, gates and the delta rule in F32, whatever a model's type."""
+    to, single = torch.Tensor.to, torch.Tensor.float
+
+    def widened(x):
+        return torch.float64 if x is torch.float32 else x
+
+    def patched(self, *args, **others):
+        return to(self, *map(widened, args), **{key: widened(x) for key, x in others.items()})
+
+    torch.Tensor.to, torch.Tensor.float = patched, lambda self, *_, **__: self.double()
+    try:
+        yield
+    finally:
+        torch.Tensor.to, torch.Tensor.float = to, single
+
+
+def logits_of(model, seed, tokens=TOKENS):
+    ids = torch.randint(0, model.config.vocab_size, (1, tokens),
+                        generator=torch.Generator().manual_seed(100 + seed))
+    model.double()
+    with torch.no_grad(), all_in_double():
+        logits = model(ids).logits[0]
+    assert logits.dtype == torch.float64
+    model.float()
+    return ids[0].to(torch.int32).numpy(), logits.float().numpy()
 
 
 def write_folder(path, model, r):
@@ -131,7 +167,7 @@ def main():
         model = make_model(r)
         write_folder(folder / name, model, r)
         convert.convert(folder / name, folder / f"{name}.gguf", "f32", f"tiny {name}")
-        tokens, logits = tiny_models.logits_of(model, r["seed"], TOKENS)
+        tokens, logits = logits_of(model, r["seed"])
         save_file({"tokens": torch.from_numpy(tokens), "logits": torch.from_numpy(logits)},
                   folder / f"{name}.safetensors")
         size = sum(f.stat().st_size for f in folder.glob(f"{name}*/**/*") if f.is_file())
