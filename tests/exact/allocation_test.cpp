@@ -154,6 +154,36 @@ TEST_P(DecodeLoop, AllocatesNothingAfterItsFirstRound) {
     }
 }
 
+// The states of recurrent layers too: rings, planes and landmarks are there from the beginning.
+TEST(HybridLoop, AllocatesNothingAfterItsFirstRound) {
+  auto loaded = Model::load(KEDGE_GOLDEN_DIR "/hybrid/one.gguf", {});
+  ASSERT_TRUE(loaded) << show(loaded.error());
+  const std::shared_ptr<const Model> model = *std::move(loaded);
+  const std::int64_t vocabulary = model->config().vocabulary;
+  const auto prompt = random_tokens(2, 30, vocabulary);
+  auto plain = Session::create(model, {});
+  ASSERT_TRUE(plain && plain->begin(prompt));
+  while (plain->text().size() < 200) ASSERT_TRUE(plain->round(1));
+  using Choice = RecurrentOptions::Choice;
+  for (const Choice choice : {Choice::snapshots, Choice::replay, Choice::checkpoint}) {
+    Session::Options options;
+    options.recurrent.choice = choice;
+    auto session = Session::create(model, options);
+    ASSERT_TRUE(session);
+    auto drafter = draft::AnyDrafter::make(draft::Scripted(
+        {plain->text().begin() + 30, plain->text().end()},
+        {{8, 3}, {16, 16}, {4, 0}, {16, 9}, {0, 0}}, static_cast<std::int32_t>(vocabulary)));
+    session->set_drafter(*std::move(drafter));
+    ASSERT_TRUE(session->begin(prompt) && session->round(100));
+    const std::int64_t before = requests();
+    while (session->text().size() < 150) ASSERT_TRUE(session->round(30));
+    ASSERT_TRUE(session->rewind(100) && session->round(30) && session->rewind(40));
+    while (session->text().size() < 150) ASSERT_TRUE(session->round(30));
+    EXPECT_EQ(requests() - before, 0) << to_string(choice);
+    EXPECT_GT(session->stats().rejected_rows, 0);
+  }
+}
+
 INSTANTIATE_TEST_SUITE_P(Formats, DecodeLoop, ::testing::Values(Element::f32, Element::q4_1),
                          ElementName());
 

@@ -396,7 +396,7 @@ TEST(HybridSession, ABudgetForTheStateIsKept) {
   const Plain& p = plain("two");
   const RecurrentShape& shape = p.model->config().recurrent;
   Session::Options options = with(Choice::automatic, 2);
-  options.recurrent.memory = RecurrentPolicy::snapshots(3).bytes(shape) - 1;
+  options.recurrent.memory = RecurrentPolicy::replay(3).bytes(shape);
   Session session = make(p.model, options);
   EXPECT_TRUE(session.recurrent()->policy() == RecurrentPolicy::replay(3));
   options.recurrent.memory = 1000;

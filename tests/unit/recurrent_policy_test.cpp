@@ -29,19 +29,26 @@ TEST(RecurrentPolicy, Table) {
     std::uint64_t budget;
     Policy expected;
   };
+  // Records larger than planes: one head of keys of 16, values of 1.
+  constexpr RecurrentShape odd{.layers = 2,
+                               .key_heads = 1,
+                               .value_heads = 1,
+                               .key_dim = 16,
+                               .value_dim = 1,
+                               .channels = 33,
+                               .conv_width = 4};
   const Line table[] = {
-      {small, 0, 0, Policy::snapshots(1)},         // plain decoding
-      {small, 1, 0, Policy::snapshots(2)},         // a model's own next-token layer
-      {small, 2, 0, Policy::snapshots(3)},         //
-      {small, 3, 0, Policy::replay(4)},            //
-      {small, 16, 0, Policy::replay(17)},          // prompt lookup
-      {small, 63, 0, Policy::replay(64)},          //
-      {small, 2, 80 * mib, Policy::snapshots(3)},  // 4 planes of 18 MiB
-      {small, 2, 60 * mib, Policy::replay(3)},     // 2 planes
-      {large, 63, 700 * mib, Policy::replay(64)},  // 64 planes are 9 GiB
-      {large, 1, 300 * mib * 2, Policy::snapshots(2)},
-      {large, 1, 320 * mib, Policy::replay(2)},
-      {middle, 0, 102 * mib, Policy::snapshots(1)},
+      {small, 0, 0, Policy::snapshots(1)},           // plain decoding
+      {small, 1, 0, Policy::replay(2)},              // a model's own next-token layer
+      {small, 3, 0, Policy::replay(4)},              //
+      {small, 16, 0, Policy::replay(17)},            // prompt lookup
+      {small, 63, 0, Policy::replay(64)},            //
+      {small, 2, 60 * mib, Policy::replay(3)},       // 2 planes of 18 MiB
+      {large, 63, 700 * mib, Policy::replay(64)},    // 64 planes are 9 GiB
+      {large, 1, 320 * mib, Policy::replay(2)},      //
+      {middle, 0, 102 * mib, Policy::snapshots(1)},  // 2 planes of 48 MiB
+      {odd, 1, 0, Policy::replay(2)},
+      {odd, 1, Policy::replay(2).bytes(odd) - 1, Policy::snapshots(2)},
   };
   for (const Line& line : table) {
     const auto chosen = choose_recurrent_policy(line.shape, line.draft, line.budget);

@@ -1,6 +1,7 @@
-// Speculative text must be plain text, and undoing a draft must touch nothing. Undone rows are
-// overwritten with NaN, so a read of one would show; the cache is compared before and after every
-// commit; and allocations of every round after the first are counted.
+// Speculative text must be plain text, and undoing a draft must touch nothing. Undone rows and
+// states are overwritten with NaN, so a read of one would show; cache and recurrent state are
+// compared before and after every commit; and allocations of every round after the first are
+// counted.
 #include <algorithm>
 #include <cstring>
 
@@ -14,33 +15,58 @@ namespace kedge::tools {
 
 namespace {
 
-// Looks at the cache right before a commit (a session tells its drafter of the new tokens then)
-// and right after it (when it gives feedback).
+// Looks at the state between a pass and its commit (a session tells its stop matcher of the first
+// token then) and right after the commit (when it tells its drafter).
 struct CommitProbe {
-  const KvCache* cache = nullptr;
+  std::vector<std::span<const std::byte>> watched;
   std::vector<std::byte> before;
   std::uint64_t compared = 0, changed = 0;
   bool armed = false;
 
-  void watch(const KvCache& watched) {
-    cache = &watched;
-    before.resize(watched.bytes() + watched.page_table().bytes());
+  void watch(const void* memory, std::size_t bytes) {
+    if (bytes > 0) watched.push_back({static_cast<const std::byte*>(memory), bytes});
+    before.resize(before.size() + bytes);
   }
-  void remember() noexcept {
-    if (cache == nullptr) return;
-    std::memcpy(before.data(), cache->pool(), cache->bytes());
-    std::memcpy(before.data() + cache->bytes(), cache->page_table().data,
-                cache->page_table().bytes());
-    armed = true;
+  void watch(Session& session) {
+    const KvCache& cache = session.cache();
+    watch(cache.pool(), cache.bytes());
+    watch(cache.page_table().data, cache.page_table().bytes());
+    const RecurrentState* r = session.recurrent();
+    // A checkpoint writes a state again where a pass is kept in part.
+    if (r == nullptr || r->policy().kind == RecurrentPolicy::Kind::checkpoint) return;
+    for (std::int64_t layer = 0; layer < r->shape().layers; ++layer)
+      for (const Tensor& t : {r->state(layer), r->records(layer), r->window(layer)})
+        watch(t.data, t.bytes());
+  }
+  StopMatcher as_matcher() noexcept {
+    StopMatcher matcher;
+    matcher.context = this;
+    matcher.push = [](void* self, std::int32_t) noexcept {
+      static_cast<CommitProbe*>(self)->remember();
+      return false;
+    };
+    return matcher;
   }
   void compare() noexcept {
     if (!armed) return;
     armed = false;
-    count(before.data(), cache->pool(), cache->bytes());
-    count(before.data() + cache->bytes(), cache->page_table().data, cache->page_table().bytes());
+    const std::byte* old = before.data();
+    for (const auto part : watched) {
+      count(old, part.data(), part.size());
+      old += part.size();
+    }
   }
 
  private:
+  void remember() noexcept {
+    if (armed) return;  // at the first token the pass is done
+    armed = true;
+    std::byte* to = before.data();
+    for (const auto part : watched) {
+      std::memcpy(to, part.data(), part.size());
+      to += part.size();
+    }
+  }
   void count(const std::byte* a, const std::byte* b, std::size_t bytes) noexcept {
     compared += bytes;
     if (std::memcmp(a, b, bytes) == 0) return;
@@ -55,14 +81,13 @@ class ProbedDrafter {
       : inner_(std::move(inner)), probe_(probe) {}
   Status begin(std::span<const std::int32_t> tokens) { return inner_.begin(tokens); }
   Status append(std::span<const std::int32_t> tokens) {
+    probe_->compare();
     const Status status = inner_.append(tokens);
-    probe_->remember();
     if (!status) return unexpected(status.error());
     return {};
   }
   Result<draft::Proposal> propose(std::span<std::int32_t> out) { return inner_.propose(out); }
   void feedback(std::int64_t evaluated, std::int64_t accepted) {
-    probe_->compare();
     inner_.feedback(evaluated, accepted);
   }
   const char* name() const { return inner_.name(); }
@@ -86,6 +111,20 @@ std::uint64_t poison(KvCache& cache, std::int32_t sequence, std::int64_t first, 
           poisoned += bytes;
         });
       }
+  return poisoned;
+}
+
+// Sets the states that no sequence keeps to NaN.
+std::uint64_t poison(RecurrentState& state) {
+  std::uint64_t poisoned = 0;
+  for (std::int64_t layer = 0; layer < state.shape().layers; ++layer)
+    for (std::int32_t plane = 0; plane < state.planes(); ++plane) {
+      if (state.plane_in_use(plane)) continue;
+      const Tensor t = state.state(layer);
+      const std::size_t bytes = row_bytes(t.element, t.width());
+      std::memset(t.row<std::byte>(plane), 0xFF, bytes);
+      poisoned += bytes;
+    }
   return poisoned;
 }
 
@@ -120,7 +159,7 @@ class Checker {
   bool speculative(const Prompt& prompt, draft::AnyDrafter drafter,
                    const std::vector<std::int32_t>& expected, SpeculationReport& report) {
     CommitProbe probe;
-    probe.watch(session_->cache());
+    probe.watch(*session_);
     const std::string name = drafter.name();
     session_->set_drafter(must(draft::AnyDrafter::make(ProbedDrafter(std::move(drafter), &probe))));
     tokens_.clear();
@@ -129,7 +168,8 @@ class Checker {
     for (bool first = true; static_cast<std::int64_t>(tokens_.size()) < count_; first = false) {
       const std::int64_t before = allocation_count();
       const std::int64_t length = session_->length();
-      auto result = session_->round(count_ - static_cast<std::int64_t>(tokens_.size()));
+      auto result = session_->round(RoundOptions{
+          count_ - static_cast<std::int64_t>(tokens_.size()), {}, probe.as_matcher(), nullptr});
       const std::int64_t allocations = allocation_count() - before;
       const Session::Round round = must(std::move(result));
       if (!first && can_count_allocations()) {
@@ -138,6 +178,7 @@ class Checker {
       }
       report.poisoned_bytes += poison(session_->cache(), session_->sequence().index(),
                                       session_->length(), length + 1 + round.proposed);
+      if (RecurrentState* state = session_->recurrent()) report.poisoned_bytes += poison(*state);
       tokens_.insert(tokens_.end(), round.tokens.begin(), round.tokens.end());
     }
     ++report.runs;

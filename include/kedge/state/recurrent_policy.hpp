@@ -64,10 +64,10 @@ constexpr const char* to_string(RecurrentPolicy::Kind kind) noexcept {
   return names[static_cast<unsigned>(kind)];
 }
 
-// Drafts up to this length are kept as snapshots where memory allows: writing three planes costs
-// about what replaying records does, and nothing is left to do for the next pass. Longer ones write
-// more planes than their time is worth (docs/decisions.md).
-constexpr std::int64_t longest_snapshot_draft = 2;
+// Drafts up to this length are kept as snapshots. Planes are written at the speed of memory, and
+// replaying a record takes less than writing one of them, so that with one draft already replay is
+// faster on a CPU, and smaller (docs/decisions.md). Without drafts both do the same.
+constexpr std::int64_t longest_snapshot_draft = 0;
 
 // The policy under which every round of up to `max_draft` drafts is undone for nothing within
 // `budget` bytes per sequence (0: no limit). Never checkpoint, which has to be asked for.
