@@ -3,11 +3,13 @@
 // of fused multiply-adds over them and SiLU. After all rows, the columns that are kept are copied:
 // a new one may take the slot of one that a row still had to read.
 #include "kedge/kernel/cpu/conv_state.hpp"
+#include "kedge/kernel/cpu/float_row.hpp"
 #include "kedge/kernel/cpu/simd/math-inl.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
+namespace conv {
 
 using op::ConvState;
 
@@ -17,21 +19,16 @@ struct Taps {
   int first;
 };
 
-// Tensor::row() asks for the element's size, which takes as long as some channels.
-KEDGE_INLINE float* row_of(const Tensor& t, std::int64_t row) {
-  return t.as<float>() + row * t.width();
-}
-
 KEDGE_INLINE Taps taps_of(const ConvState::Args& a, const op::RecurrentRun& run, std::int32_t row,
                           int taps) {
   Taps t;
   t.first = taps;
   for (std::int64_t back = 0; t.first > 0;) {
     if (row >= 0) {
-      t.column[--t.first] = row_of(a.x, row);
+      t.column[--t.first] = float_row(a.x, row);
       row = op::recurrent_step(a.steps, row).parent;
     } else if (back < run.columns) {
-      t.column[--t.first] = row_of(a.window, op::ring_slot(run.column, -back, a.window_slots));
+      t.column[--t.first] = float_row(a.window, op::ring_slot(run.column, -back, a.window_slots));
       ++back;
     } else {
       break;
@@ -77,8 +74,8 @@ void keep(float* to, const float* from, std::int64_t c, std::int64_t end) {
   for (; c < end; ++c) to[c] = from[c];
 }
 
-void conv_state_channels(const void* args, const Launch&, std::size_t begin,
-                         std::size_t end) noexcept {
+void channels_of_rows(const void* args, const Launch&, std::size_t begin,
+                      std::size_t end) noexcept {
   const auto& a = *static_cast<const ConvState::Args*>(args);
   const auto taps = static_cast<int>(a.weight.rows());
   const std::int64_t channels = a.x.width();
@@ -91,7 +88,7 @@ void conv_state_channels(const void* args, const Launch&, std::size_t begin,
       const op::RecurrentRun& run = op::recurrent_run(a.runs, n);
       for (std::int32_t r = run.first; r < run.first + run.rows; ++r) {
         const Taps t = taps_of(a, run, r, taps);
-        float* y = row_of(a.y, r);
+        float* y = float_row(a.y, r);
         const bool plain = taps == 4 && t.first == 0;
         if (plain) convolve<4>(weight, channels, bias, t, chunk.begin, whole, y);
         convolve_any(weight, channels, bias, t, taps, plain ? whole : chunk.begin, chunk.end, y);
@@ -100,15 +97,16 @@ void conv_state_channels(const void* args, const Launch&, std::size_t begin,
     const std::int32_t rows = a.runs.as<op::RecurrentHeader>()->rows;
     for (std::int32_t r = 0; r < rows; ++r)
       if (const std::int32_t slot = op::recurrent_step(a.steps, r).column; slot >= 0)
-        keep(row_of(a.window, slot), row_of(a.x, r), chunk.begin, chunk.end);
+        keep(float_row(a.window, slot), float_row(a.x, r), chunk.begin, chunk.end);
   }
   stream_end();
 }
 
+}  // namespace conv
 }  // namespace
 }  // namespace KEDGE_ISA
 
 extern const ConvStateUnit KEDGE_UNIT(conv_state);
-const ConvStateUnit KEDGE_UNIT(conv_state) = {KEDGE_ISA::conv_state_channels};
+const ConvStateUnit KEDGE_UNIT(conv_state) = {KEDGE_ISA::conv::channels_of_rows};
 
 }  // namespace kedge::inline KEDGE_ABI::cpu

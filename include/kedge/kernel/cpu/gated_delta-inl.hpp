@@ -16,19 +16,16 @@
 // run's first row, and of a row whose parent is not the row before it, takes a sweep of its own. A
 // plane that a row leaves is written in the same sweep. y and kv are two chains each, of even and
 // odd keys.
+#include "kedge/kernel/cpu/float_row.hpp"
 #include "kedge/kernel/cpu/gated_delta.hpp"
 #include "kedge/kernel/cpu/simd/math-inl.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
+namespace delta {
 
 using op::GatedDelta;
-
-// Tensor::row() asks for the element's size, which takes as long as half a sweep.
-KEDGE_INLINE float* row_of(const Tensor& t, std::int64_t row) {
-  return t.as<float>() + row * t.width();
-}
 
 // Registers of 16 columns that go together: what the accumulators and the temporaries of two take
 // is more than 16 registers of 32 bytes.
@@ -64,15 +61,15 @@ void prepare(const void* args, const Launch&, std::size_t begin, std::size_t end
   for (std::size_t unit = begin; unit < end; ++unit) {
     const auto row = static_cast<std::int64_t>(unit) / a.key_heads;
     const auto head = static_cast<std::int64_t>(unit) % a.key_heads;
-    const float* x = row_of(a.x, row) + head * a.key_dim;
-    float* q = row_of(a.scratch, row) + head * a.key_dim;
-    float *k = q + keys, *e = row_of(a.scratch, row) + 2 * keys;
+    const float* x = float_row(a.x, row) + head * a.key_dim;
+    float* q = float_row(a.scratch, row) + head * a.key_dim;
+    float *k = q + keys, *e = float_row(a.scratch, row) + 2 * keys;
     normalise(a, x, scale, q);
     normalise(a, x + keys, 1.0f, k);
-    const float* decay = row_of(a.decay, row);
+    const float* decay = float_row(a.decay, row);
     const std::int64_t width = channel ? a.key_dim : 1;
     const std::int32_t slot = op::recurrent_step(a.steps, row).record;
-    float* record = slot < 0 ? nullptr : row_of(a.records, slot);
+    float* record = slot < 0 ? nullptr : float_row(a.records, slot);
     if (record != nullptr) copy(record + head * a.key_dim, k, a.key_dim);
     for (std::int64_t m = 0; m < group; ++m) {
       const std::int64_t h = a.grouped ? head * group + m : head + m * a.key_heads;
@@ -223,7 +220,7 @@ struct Columns {
 
   KEDGE_INLINE bool full() const { return block_width == stride; }
   KEDGE_INLINE float* plane(std::int32_t index) const {
-    return row_of(a.state, index) + head * GatedDelta::head_state(a) +
+    return float_row(a.state, index) + head * GatedDelta::head_state(a) +
            first / stride * stride * a.key_dim + first % stride;
   }
   KEDGE_INLINE F32x16 take(const float* from, int b) const {
@@ -255,7 +252,7 @@ struct Columns {
 
   // Applies a record and leaves the state in `local`, and in `plane` unless that is -1.
   const float* replay_record(const float* from, std::int64_t slot, std::int32_t kept) {
-    const float* record = row_of(a.records, slot);
+    const float* record = float_row(a.records, slot);
     F32x16 delta[blocks];
     for (int b = 0; b < blocks; ++b) delta[b] = take(record + keys + a.decay.width() + value_at, b);
     const bool direct = kept >= 0 && full();
@@ -301,8 +298,8 @@ struct Columns {
   }
 
   KEDGE_INLINE const float* row_keys(std::int64_t row) const {
-    return channel ? row_of(a.scratch, row) + 2 * keys + a.decay.width() + decay_at
-                   : row_of(a.scratch, row) + keys + key_at;
+    return channel ? float_row(a.scratch, row) + 2 * keys + a.decay.width() + decay_at
+                   : float_row(a.scratch, row) + keys + key_at;
   }
 
   KEDGE_INLINE static bool aligned(const float* p) {
@@ -320,13 +317,13 @@ struct Columns {
 
   // What the sweep of `row` reads lies far from what this one reads: no hardware sees it coming.
   KEDGE_INLINE void fetch(std::int32_t row) const {
-    const float* v = row_of(a.x, row) + 2 * keys + value_at;
+    const float* v = float_row(a.x, row) + 2 * keys + value_at;
     prefetch(v);
     prefetch(v + 16);
-    const float* y = row_of(a.y, row) + value_at;  // its stores would hold up those of the state
+    const float* y = float_row(a.y, row) + value_at;  // its stores would hold up those of the state
     prefetch(y);
     prefetch(y + 16);
-    const float* q = row_of(a.scratch, row) + key_at;
+    const float* q = float_row(a.scratch, row) + key_at;
     for (int i = 0; i < a.key_dim; i += 16) {
       prefetch(q + i);
       prefetch(q + keys + i);
@@ -343,14 +340,14 @@ struct Columns {
         from = at.parent < 0 ? incoming() : state_after(at.parent);
         project<blocks>(from, a.key_dim, row_keys(r), kv);
       }
-      const float* scratch = row_of(a.scratch, r);
+      const float* scratch = float_row(a.scratch, r);
       const float* e = scratch + 2 * keys + decay_at;
-      const float* v = row_of(a.x, r) + 2 * keys + value_at;
-      const F32x16 beta = set1(row_of(a.beta, r)[head]), minus_e = set1(-*e);
+      const float* v = float_row(a.x, r) + 2 * keys + value_at;
+      const F32x16 beta = set1(float_row(a.beta, r)[head]), minus_e = set1(-*e);
       for (int b = 0; b < blocks; ++b)
         delta[b] = mul(beta, channel ? sub(take(v, b), kv[b]) : fma(minus_e, kv[b], take(v, b)));
       if (at.record >= 0)
-        give(row_of(a.records, at.record) + keys + a.decay.width() + value_at, delta);
+        give(float_row(a.records, at.record) + keys + a.decay.width() + value_at, delta);
 
       const bool next = r + 1 < end && op::recurrent_step(a.steps, r + 1).parent == r;
       const bool base = run.base_plane >= 0 && run.base_after == r - run.first + 1;
@@ -370,7 +367,7 @@ struct Columns {
       else sweep<false>(leave, places, row, delta, y, kv);
       if (kept >= 0 && !direct) write(local, kept);
       if (base && kept != run.base_plane) write(direct ? plane(kept) : local, run.base_plane);
-      give(row_of(a.y, r) + value_at, y);
+      give(float_row(a.y, r) + value_at, y);
       from = next ? local : nullptr;
     }
   }
@@ -405,11 +402,13 @@ void delta_rows(const void* args, const Launch&, std::size_t begin, std::size_t 
   stream_end();
 }
 
+}  // namespace delta
 }  // namespace
 }  // namespace KEDGE_ISA
 
 extern const GatedDeltaUnit KEDGE_UNIT(gated_delta);
 const GatedDeltaUnit KEDGE_UNIT(gated_delta) = {
-    KEDGE_ISA::prepare, {KEDGE_ISA::delta_rows<false>, KEDGE_ISA::delta_rows<true>}};
+    KEDGE_ISA::delta::prepare,
+    {KEDGE_ISA::delta::delta_rows<false>, KEDGE_ISA::delta::delta_rows<true>}};
 
 }  // namespace kedge::inline KEDGE_ABI::cpu
