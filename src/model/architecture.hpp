@@ -1,5 +1,5 @@
-// What tells the dense transformers apart, as rows of a table: one assembler and one loader serve
-// them all. A new one of this family is a row here. Private to the compiled library.
+// What tells the models apart, as rows of a table: one assembler and one loader serve them all. A
+// new one of this family is a row here. Private to the compiled library.
 #pragma once
 
 #include <span>
