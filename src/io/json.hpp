@@ -1,5 +1,6 @@
 // The one door for JSON: parses without throwing, checks types on access, limits depth and size,
-// and refuses repeated names. Private to the compiled library; nlohmann-json stays in json.cpp.
+// and refuses repeated names. Private to the compiled library; nlohmann-json stays in
+// json_parse.cpp.
 #pragma once
 
 #include <cstdint>

@@ -55,7 +55,7 @@ inline std::vector<Case<op::ConvState>> cases<op::ConvState>() {
   return list;
 }
 
-// A row sees the rows before it: tests/parity/conv_state_test.cpp covers splits.
+// A row sees the rows before it: tests/exact/conv_exactness_test.cpp covers splits.
 template <>
 struct Harness<op::ConvState> {
   static constexpr bool sliceable = false;

@@ -120,7 +120,7 @@ inline std::vector<Case<op::GatedDelta>> cases<op::GatedDelta>() {
   return list;
 }
 
-// A row's state is the one before it: tests/parity/delta_test.cpp covers splits.
+// A row's state is the one before it: tests/exact/delta_exactness_test.cpp covers splits.
 template <>
 struct Harness<op::GatedDelta> {
   static constexpr bool sliceable = false;

@@ -50,6 +50,11 @@ inline std::vector<TinyKind> tiny_formats() {
 inline const char* to_string(const TinyKind& kind) {
   return kind.plain() ? to_string(kind.element) : kind.architecture.data();
 }
+// Whether this kind takes the n-th combination of what is too much for all: every third, each kind
+// another third, so that over all kinds every combination is met several times.
+inline bool takes_combination(const TinyKind& kind, int n) {
+  return (n + static_cast<int>(kind.element) + static_cast<int>(kind.architecture.size())) % 3 == 0;
+}
 inline void PrintTo(const TinyKind& kind, std::ostream* out) { *out << to_string(kind); }
 
 // A model of this kind, small, with its own mix of shapes and side formats.

@@ -4,9 +4,11 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
+#include <vector>
 
 namespace {
 
@@ -62,6 +64,29 @@ TEST(FuzzEntries, AConfigThatFits) {
          "\"rms_norm_eps\": 1e-5, \"vocab_size\": 3, \"rope_theta\": 10000.0, "
          "\"rope_scaling\": {\"type\": \"yarn\", \"factor\": 2.5}}",
          1 << 20);
+}
+
+// What the fuzzers found worth keeping: every file of the committed corpora.
+void replay(Entry entry, const char* name) {
+  int count = 0;
+  for (const auto& item : std::filesystem::directory_iterator(
+           KEDGE_SOURCE_DIR "/tests/fuzz/corpus/" + std::string(name))) {
+    SCOPED_TRACE(item.path());
+    std::ifstream file(item.path(), std::ios::binary);
+    const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(file),
+                                          std::istreambuf_iterator<char>()};
+    ASSERT_EQ(entry(bytes.data(), bytes.size()), 0);
+    ++count;
+  }
+  EXPECT_GE(count, 10) << name;
+}
+
+TEST(FuzzEntries, Corpora) {
+  replay(fuzz_gguf, "gguf");
+  replay(fuzz_safetensors, "safetensors");
+  replay(fuzz_folder_index, "folder_index");
+  replay(fuzz_config, "config");
+  replay(fuzz_json, "json");
 }
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <gtest/gtest.h>
 
+#include <filesystem>
 #include <fstream>
 #include <random>
 #include <string>
@@ -53,6 +54,26 @@ TEST(TextFuzzEntries, TokenizerGguf) {
     SCOPED_TRACE(name);
     mutate(fuzz_tokenizer_gguf, contents(std::string(name) + "/tokenizer.gguf"));
   }
+}
+
+// What the fuzzers found worth keeping: every file of the committed corpora.
+void replay(Entry entry, const char* name) {
+  int count = 0;
+  for (const auto& item : std::filesystem::directory_iterator(
+           KEDGE_SOURCE_DIR "/tests/fuzz/corpus/" + std::string(name))) {
+    SCOPED_TRACE(item.path());
+    std::ifstream file(item.path(), std::ios::binary);
+    const std::vector<std::uint8_t> bytes{std::istreambuf_iterator<char>(file),
+                                          std::istreambuf_iterator<char>()};
+    ASSERT_EQ(entry(bytes.data(), bytes.size()), 0);
+    ++count;
+  }
+  EXPECT_GE(count, 10) << name;
+}
+
+TEST(TextFuzzEntries, Corpora) {
+  replay(fuzz_tokenizer, "tokenizer");
+  replay(fuzz_tokenizer_gguf, "tokenizer_gguf");
 }
 
 }  // namespace

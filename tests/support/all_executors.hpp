@@ -9,6 +9,7 @@
 
 #include "kedge/backend/cpu.hpp"
 #include "support/executors.hpp"
+#include "support/isas.hpp"
 
 namespace kedge::tests {
 
@@ -51,13 +52,6 @@ inline std::vector<NamedExecutor> all_executors() {
   list.push_back({"reversed tasks", std::make_unique<TasksOnlyExecutor>(3u, true)});
   if (auto pool = make_pool_executor(3))
     list.push_back({"61 tasks", std::make_unique<ManyTasks>(std::move(*pool))});
-  return list;
-}
-
-inline std::vector<cpu::Isa> available_isas() {
-  std::vector<cpu::Isa> list;
-  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512})
-    if (cpu::isa_available(isa)) list.push_back(isa);
   return list;
 }
 

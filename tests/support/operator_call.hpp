@@ -9,6 +9,7 @@
 #include "cases/case.hpp"
 #include "kedge/backend/cpu.hpp"
 #include "kedge/backend/reference.hpp"
+#include "support/isas.hpp"
 
 namespace kedge::tests {
 
@@ -39,13 +40,6 @@ std::vector<Field<Op>> fields() {
   CollectFields<Op> collect;
   Op::fields(collect);
   return collect.list;
-}
-
-inline std::vector<cpu::Isa> available_isas() {
-  std::vector<cpu::Isa> list;
-  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512})
-    if (cpu::isa_available(isa)) list.push_back(isa);
-  return list;
 }
 
 inline Cpu make_cpu(cpu::Isa isa, Executor* executor = nullptr) {

@@ -50,4 +50,27 @@ double ReadBandwidth::gigabytes_per_second() {
   return static_cast<double>(bytes) / time.count() / 1e9;
 }
 
+WriteBandwidth::WriteBandwidth(Executor& executor)
+    : executor_(executor), buffer_(must(Buffer::create(bytes, "write bandwidth"))) {
+  std::memset(buffer_.data(), 1, bytes);
+}
+
+void WriteBandwidth::fill(void* context, unsigned worker, unsigned workers) noexcept {
+  auto& self = *static_cast<WriteBandwidth*>(context);
+  constexpr std::size_t piece = 4096, pieces = bytes / piece;
+  const std::size_t first = pieces * worker / workers, last = pieces * (worker + 1) / workers;
+  std::memset(self.buffer_.data() + first * piece, self.value_, (last - first) * piece);
+}
+
+double WriteBandwidth::gigabytes_per_second() {
+  value_ = (value_ + 1) % 256;
+  const auto start = std::chrono::steady_clock::now();
+  if (executor_.co_scheduled()) must(executor_.gang(fill, this));
+  else fill(this, 0, 1);
+  const std::chrono::duration<double> time = std::chrono::steady_clock::now() - start;
+  if (static_cast<int>(buffer_.data()[bytes - 1]) != value_)
+    fail_with(Code::numeric, "bandwidth", "the buffer was not written");
+  return static_cast<double>(bytes) / time.count() / 1e9;
+}
+
 }  // namespace kedge::tools

@@ -23,4 +23,19 @@ class ReadBandwidth {
   std::uint64_t sums_[1024 * 8] = {};  // a cache line per worker; read, so that no sum is left out
 };
 
+// What leaving states behind costs at least: fills a buffer far larger than any cache.
+class WriteBandwidth {
+ public:
+  explicit WriteBandwidth(Executor& executor);
+  double gigabytes_per_second();  // one pass, 1e9 bytes
+
+ private:
+  static constexpr std::size_t bytes = std::size_t{384} << 20;
+  static void fill(void* context, unsigned worker, unsigned workers) noexcept;
+
+  Executor& executor_;
+  Buffer buffer_;
+  int value_ = 0;
+};
+
 }  // namespace kedge::tools

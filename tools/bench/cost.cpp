@@ -34,8 +34,7 @@ struct Options {
 class Passes {
  public:
   Passes(const std::shared_ptr<const Model>& model, const Cpu& cpu, Element element,
-         std::int64_t context)
-      : context_(context) {
+         std::int64_t context) {
     const ModelConfig& config = model->config();
     KvCache::Options kv;
     kv.element = element;
@@ -77,7 +76,6 @@ class Passes {
     if (!measured) must(transaction.commit(count));
   }
 
-  std::int64_t context_;
   KvCache cache_;
   RecurrentState recurrent_;
   Forward forward_;

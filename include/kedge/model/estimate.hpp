@@ -21,7 +21,7 @@ struct SessionShape {
   std::int64_t max_top = 64;      // largest logits that sampling may look at
   std::int64_t sequences = 1;     // that live at once, with forks
   std::int64_t pages = 0;         // of 64 positions that they share; 0: enough for all
-  RecurrentOptions recurrent;     // of models with recurrent layers; drafts are max_outputs - 1
+  RecurrentOptions recurrent = {};     // of models with recurrent layers; drafts are max_outputs - 1
 };
 
 struct MemoryEstimate {

@@ -11,8 +11,8 @@
 // at the end. A *record* of a row is {k, e, delta}: S = fma(k, delta, e S) again gives the bytes of
 // the state, so that accepted rows need not be kept as planes (op/recurrent_run.hpp).
 //
-// A head's state lies in blocks of 16 columns (values), each of which is work of its own: block b
-// holds rows (keys) i of w = min(16, value_dim - 16 b) columns, see DeltaLayout.
+// A head's state lies in blocks of 32 columns (values), each of which is work of its own: block b
+// holds rows (keys) i of w = min(32, value_dim - 32 b) columns, see DeltaLayout.
 #pragma once
 
 #include "kedge/op/recurrent_run.hpp"
@@ -23,7 +23,7 @@ namespace kedge::inline KEDGE_ABI::op {
 struct DeltaLayout {
   std::int64_t key_dim, value_dim;
 
-  static constexpr std::int64_t block = 16;
+  static constexpr std::int64_t block = 32;
   KEDGE_INLINE constexpr std::int64_t width(std::int64_t b) const noexcept {
     return value_dim - block * b < block ? value_dim - block * b : block;
   }
@@ -84,7 +84,7 @@ struct GatedDelta {
     v.tensor("runs", &Args::runs, Role::input, "[1 + runs, 12] i32, op/recurrent_run.hpp");
     v.tensor("steps", &Args::steps, Role::input, "[rows, 4] i32, op/recurrent_run.hpp");
     v.tensor("state", &Args::state, Role::state,
-             "[planes, value_heads * key_dim * value_dim] f32, a head in blocks of 16 columns");
+             "[planes, value_heads * key_dim * value_dim] f32, a head in blocks of 32 columns");
     v.tensor("records", &Args::records, Role::state,
              "[slots, keys + width of decay + values] f32: k, e, delta; optional");
     v.tensor("scratch", &Args::scratch, Role::scratch,

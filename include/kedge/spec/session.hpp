@@ -37,7 +37,7 @@ class KEDGE_API Session {
     // Pages of 64 positions that these share; 0: enough for all at their longest.
     std::int64_t pages = 0;
     // How the state of recurrent layers is kept, in models that have some.
-    RecurrentOptions recurrent;
+    RecurrentOptions recurrent = {};
     Allocator allocator = default_allocator();
   };
 

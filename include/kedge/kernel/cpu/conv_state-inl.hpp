@@ -17,16 +17,21 @@ struct Taps {
   int first;
 };
 
+// Tensor::row() asks for the element's size, which takes as long as some channels.
+KEDGE_INLINE float* row_of(const Tensor& t, std::int64_t row) {
+  return t.as<float>() + row * t.width();
+}
+
 KEDGE_INLINE Taps taps_of(const ConvState::Args& a, const op::RecurrentRun& run, std::int32_t row,
                           int taps) {
   Taps t;
   t.first = taps;
   for (std::int64_t back = 0; t.first > 0;) {
     if (row >= 0) {
-      t.column[--t.first] = a.x.row<float>(row);
+      t.column[--t.first] = row_of(a.x, row);
       row = op::recurrent_step(a.steps, row).parent;
     } else if (back < run.columns) {
-      t.column[--t.first] = a.window.row<float>(op::ring_slot(run.column, -back, a.window_slots));
+      t.column[--t.first] = row_of(a.window, op::ring_slot(run.column, -back, a.window_slots));
       ++back;
     } else {
       break;
@@ -37,6 +42,41 @@ KEDGE_INLINE Taps taps_of(const ConvState::Args& a, const op::RecurrentRun& run,
 
 KEDGE_INLINE F32x16 silu(F32x16 x) { return div(x, add(set1(1.0f), exp(sub(zero(), x)))); }
 
+// Channels of one row, all of whose taps have columns; y may not be any of them.
+template <int taps>
+void convolve(const float* weight, std::int64_t distance, const float* bias, const Taps& t,
+              std::int64_t c, std::int64_t end, float* y) {
+  const float* column[taps];
+  for (int i = 0; i < taps; ++i) column[i] = t.column[i];
+  for (; c < end; c += 16) {
+    F32x16 sum = bias != nullptr ? load(bias + c) : zero();
+    for (int i = 0; i < taps; ++i)
+      sum = fma(load(weight + i * distance + c), load(column[i] + c), sum);
+    store(y + c, silu(sum));
+  }
+}
+
+// Any number of taps and channels.
+void convolve_any(const float* weight, std::int64_t distance, const float* bias, const Taps& t,
+                  int taps, std::int64_t c, std::int64_t end, float* y) {
+  for (; c < end; c += 16) {
+    const int left = end - c < 16 ? static_cast<int>(end - c) : 16;
+    F32x16 sum = bias != nullptr ? load_first(bias + c, left) : zero();
+    for (int i = t.first; i < taps; ++i)
+      sum =
+          fma(load_first(weight + i * distance + c, left), load_first(t.column[i] + c, left), sum);
+    store_first(y + c, silu(sum), left);
+  }
+}
+
+// Streamed where lines are whole: the next to read a column is the next pass, and reading the lines
+// first would be half of the traffic.
+void keep(float* to, const float* from, std::int64_t c, std::int64_t end) {
+  if (reinterpret_cast<std::uintptr_t>(to + c) % 64 == 0)
+    for (; c + 16 <= end; c += 16) stream(to + c, load(from + c));
+  for (; c < end; ++c) to[c] = from[c];
+}
+
 void conv_state_channels(const void* args, const Launch&, std::size_t begin,
                          std::size_t end) noexcept {
   const auto& a = *static_cast<const ConvState::Args*>(args);
@@ -46,34 +86,23 @@ void conv_state_channels(const void* args, const Launch&, std::size_t begin,
   const float* bias = a.bias.empty() ? nullptr : a.bias.as<float>();
   for (std::size_t unit = begin; unit < end; ++unit) {
     const RowChunk chunk = row_chunk(unit, channels, elementwise_chunk);
+    const std::int64_t whole = chunk.begin + (chunk.end - chunk.begin) / 16 * 16;
     for (std::int32_t n = 0; n < op::recurrent_run_count(a.runs); ++n) {
       const op::RecurrentRun& run = op::recurrent_run(a.runs, n);
       for (std::int32_t r = run.first; r < run.first + run.rows; ++r) {
         const Taps t = taps_of(a, run, r, taps);
-        float* y = a.y.row<float>(r);
-        std::int64_t c = chunk.begin;
-        for (; c + 16 <= chunk.end; c += 16) {
-          F32x16 sum = bias != nullptr ? load(bias + c) : zero();
-          for (int i = t.first; i < taps; ++i)
-            sum = fma(load(weight + i * channels + c), load(t.column[i] + c), sum);
-          store(y + c, silu(sum));
-        }
-        if (c < chunk.end) {
-          const auto left = static_cast<int>(chunk.end - c);
-          F32x16 sum = bias != nullptr ? load_first(bias + c, left) : zero();
-          for (int i = t.first; i < taps; ++i)
-            sum = fma(load_first(weight + i * channels + c, left),
-                      load_first(t.column[i] + c, left), sum);
-          store_first(y + c, silu(sum), left);
-        }
+        float* y = row_of(a.y, r);
+        const bool plain = taps == 4 && t.first == 0;
+        if (plain) convolve<4>(weight, channels, bias, t, chunk.begin, whole, y);
+        convolve_any(weight, channels, bias, t, taps, plain ? whole : chunk.begin, chunk.end, y);
       }
     }
     const std::int32_t rows = a.runs.as<op::RecurrentHeader>()->rows;
     for (std::int32_t r = 0; r < rows; ++r)
       if (const std::int32_t slot = op::recurrent_step(a.steps, r).column; slot >= 0)
-        __builtin_memcpy(a.window.row<float>(slot) + chunk.begin, a.x.row<float>(r) + chunk.begin,
-                         static_cast<std::size_t>(chunk.end - chunk.begin) * sizeof(float));
+        keep(row_of(a.window, slot), row_of(a.x, r), chunk.begin, chunk.end);
   }
+  stream_end();
 }
 
 }  // namespace

@@ -4,16 +4,18 @@
 // fixed tree), e = exp(decay) of the value heads that use this key head, for KDA also e k; into
 // scratch, and into the row's record if it leaves one.
 //
-// Rows, unit (run, value head, 32 columns). A lane is a column, so that sums over keys need no
-// horizontal adds; a block of 16 columns is key_dim registers of memory (8 KiB for 128), which stay
-// in the nearest cache while the run's rows go by. Per row and key i
+// Rows, unit (run, value head, block of 32 columns). A lane is a column, so that sums over keys
+// need no horizontal adds; a block is 16 KiB for 128 keys, which stay in the nearest cache while
+// the run's rows go by. Per row and key i
 //   s = fma(k_i, delta, e s)     stored
 //   y += s q_i                   this row's output
 //   kv += s k'_i                 what the next row's delta needs
-// so that the state is gone through once per row: four arithmetic instructions per register, two
-// blocks sharing the broadcasts of k, q and k'. kv of a run's first row, and of a row whose parent
-// is not the row before it, takes a sweep of its own. A plane that a row leaves is written in the
-// same sweep. y and kv are two chains each, of even and odd keys.
+// so that the state is gone through once per row: four arithmetic instructions per register, the
+// two registers of a key sharing the broadcasts of k, q and k'. They lie side by side: 4 KiB apart,
+// a load would wait for the store that went before it, whose address has the same low bits. kv of a
+// run's first row, and of a row whose parent is not the row before it, takes a sweep of its own. A
+// plane that a row leaves is written in the same sweep. y and kv are two chains each, of even and
+// odd keys.
 #include "kedge/kernel/cpu/gated_delta.hpp"
 #include "kedge/kernel/cpu/simd/math-inl.hpp"
 
@@ -23,9 +25,15 @@ namespace {
 
 using op::GatedDelta;
 
-// Blocks of 16 columns that go together: what the accumulators and the temporaries of two take is
-// more than 16 registers of 32 bytes.
+// Tensor::row() asks for the element's size, which takes as long as half a sweep.
+KEDGE_INLINE float* row_of(const Tensor& t, std::int64_t row) {
+  return t.as<float>() + row * t.width();
+}
+
+// Registers of 16 columns that go together: what the accumulators and the temporaries of two take
+// is more than 16 registers of 32 bytes.
 constexpr int together = max_columns >= 16 ? 2 : 1;
+constexpr int stride = static_cast<int>(op::DeltaLayout::block);  // between keys of a full block
 
 // --- prepare
 
@@ -56,15 +64,15 @@ void prepare(const void* args, const Launch&, std::size_t begin, std::size_t end
   for (std::size_t unit = begin; unit < end; ++unit) {
     const auto row = static_cast<std::int64_t>(unit) / a.key_heads;
     const auto head = static_cast<std::int64_t>(unit) % a.key_heads;
-    const float* x = a.x.row<float>(row) + head * a.key_dim;
-    float* q = a.scratch.row<float>(row) + head * a.key_dim;
-    float *k = q + keys, *e = a.scratch.row<float>(row) + 2 * keys;
+    const float* x = row_of(a.x, row) + head * a.key_dim;
+    float* q = row_of(a.scratch, row) + head * a.key_dim;
+    float *k = q + keys, *e = row_of(a.scratch, row) + 2 * keys;
     normalise(a, x, scale, q);
     normalise(a, x + keys, 1.0f, k);
-    const float* decay = a.decay.row<float>(row);
+    const float* decay = row_of(a.decay, row);
     const std::int64_t width = channel ? a.key_dim : 1;
     const std::int32_t slot = op::recurrent_step(a.steps, row).record;
-    float* record = slot < 0 ? nullptr : a.records.row<float>(slot);
+    float* record = slot < 0 ? nullptr : row_of(a.records, slot);
     if (record != nullptr) copy(record + head * a.key_dim, k, a.key_dim);
     for (std::int64_t m = 0; m < group; ++m) {
       const std::int64_t h = a.grouped ? head * group + m : head + m * a.key_heads;
@@ -89,13 +97,18 @@ struct RowKeys {
   const float* next;  // k of the next row (e k for KDA)
 };
 
-// Where a block begins in a head's state, and where a sweep leaves it. Distances are those of full
-// blocks; a narrower last block is worked on in `local`, padded to 16 columns.
+// How a sweep leaves a plane. Streamed stores spare reading the lines first, a third of the traffic
+// of a plane; padded and unaligned ones are stored plainly.
+enum class Leave { nothing, stored, streamed };
+
+// Where a sweep reads its columns and leaves them, all with `stride` between keys: a narrower last
+// block is worked on in `local`, padded.
 struct Places {
   const float* from;
-  float* local;  // null: not kept
-  float* plane;  // null: not kept
+  float* local;  // what the next row reads
+  float* plane;  // what stays
   int keys;
+  const float* ahead = nullptr;  // what the next unit begins with
 };
 
 template <int blocks>
@@ -109,17 +122,21 @@ struct Chains {
   }
 };
 
-// s = fma(k, delta, e s) of key i in every block, left where `p` says.
-template <int blocks, bool channel>
+// s = fma(k, delta, e s) of key i, left where wanted.
+template <int blocks, bool channel, bool local, Leave plane>
 KEDGE_INLINE void step(const Places& p, int i, const float* k, const float* e, F32x16 decay,
                        const F32x16* delta, F32x16* s) {
   const F32x16 key = set1(k[i]);
   if constexpr (channel) decay = set1(e[i]);
+  // The last row of a run: while its plane goes out, the next unit's state comes in.
+  if constexpr (!local)
+    for (int b = 0; b < blocks; ++b) prefetch(p.ahead + i * stride + 16 * b);
+  for (int b = 0; b < blocks; ++b)
+    s[b] = fma(key, delta[b], mul(decay, load(p.from + i * stride + 16 * b)));
   for (int b = 0; b < blocks; ++b) {
-    const int at = (b * p.keys + i) * 16;
-    s[b] = fma(key, delta[b], mul(decay, load(p.from + at)));
-    if (p.local != nullptr) store(p.local + at, s[b]);
-    if (p.plane != nullptr) store(p.plane + at, s[b]);
+    if constexpr (local) store(p.local + i * stride + 16 * b, s[b]);
+    if constexpr (plane == Leave::stored) store(p.plane + i * stride + 16 * b, s[b]);
+    if constexpr (plane == Leave::streamed) stream(p.plane + i * stride + 16 * b, s[b]);
   }
 }
 
@@ -129,8 +146,8 @@ KEDGE_INLINE void accumulate(F32x16* chain, const F32x16* s, float factor) {
   for (int b = 0; b < blocks; ++b) chain[b] = fma(s[b], f, chain[b]);
 }
 
-// The sweep of a row. y and kv: sums per block.
-template <int blocks, bool channel, bool next>
+// The sweep of a row. y and kv: sums per register. `next`: a row follows, which reads `local`.
+template <int blocks, bool channel, bool next, Leave plane>
 __attribute__((noinline)) void advance(const Places& places, const RowKeys& row,
                                        const F32x16* delta_, F32x16* y, F32x16* kv) {
   const Places p = places;
@@ -143,15 +160,15 @@ __attribute__((noinline)) void advance(const Places& places, const RowKeys& row,
   look.begin();
   int i = 0;
   for (; i + 2 <= p.keys; i += 2) {
-    step<blocks, channel>(p, i, k, e, decay, delta, s);
+    step<blocks, channel, next, plane>(p, i, k, e, decay, delta, s);
     accumulate<blocks>(out.even, s, q[i]);
     if constexpr (next) accumulate<blocks>(look.even, s, ahead[i]);
-    step<blocks, channel>(p, i + 1, k, e, decay, delta, s);
+    step<blocks, channel, next, plane>(p, i + 1, k, e, decay, delta, s);
     accumulate<blocks>(out.odd, s, q[i + 1]);
     if constexpr (next) accumulate<blocks>(look.odd, s, ahead[i + 1]);
   }
   if (i < p.keys) {
-    step<blocks, channel>(p, i, k, e, decay, delta, s);
+    step<blocks, channel, next, plane>(p, i, k, e, decay, delta, s);
     accumulate<blocks>(out.even, s, q[i]);
     if constexpr (next) accumulate<blocks>(look.even, s, ahead[i]);
   }
@@ -160,14 +177,14 @@ __attribute__((noinline)) void advance(const Places& places, const RowKeys& row,
 }
 
 // The same of a record: only the state.
-template <int blocks, bool channel>
+template <int blocks, bool channel, Leave plane>
 __attribute__((noinline)) void replay(const Places& places, const float* k, const float* e,
                                       const F32x16* delta_) {
   const Places p = places;
   F32x16 delta[blocks], s[blocks];
   for (int b = 0; b < blocks; ++b) delta[b] = delta_[b];
   const F32x16 decay = set1(*e);
-  for (int i = 0; i < p.keys; ++i) step<blocks, channel>(p, i, k, e, decay, delta, s);
+  for (int i = 0; i < p.keys; ++i) step<blocks, channel, true, plane>(p, i, k, e, decay, delta, s);
 }
 
 // kv = S^T k alone.
@@ -177,7 +194,7 @@ __attribute__((noinline)) void project(const float* from, int keys, const float*
   look.begin();
   const auto key = [&](F32x16 * chain, int i) __attribute__((always_inline)) {
     const F32x16 f = set1(k[i]);
-    for (int b = 0; b < blocks; ++b) chain[b] = fma(load(from + (b * keys + i) * 16), f, chain[b]);
+    for (int b = 0; b < blocks; ++b) chain[b] = fma(load(from + i * stride + 16 * b), f, chain[b]);
   };
   int i = 0;
   for (; i + 2 <= keys; i += 2) {
@@ -188,14 +205,15 @@ __attribute__((noinline)) void project(const float* from, int keys, const float*
   look.end(kv);
 }
 
-// `blocks` blocks of one head through the rows of a run. `width`: columns of the last of them.
+// `blocks` registers of columns of one head through the rows of a run.
 template <int blocks, bool channel>
 struct Columns {
   const GatedDelta::Args& a;
   const op::RecurrentRun& run;
   std::int64_t head, first;  // value head, first column
-  int width;
-  float* local;  // blocks * 16 * key_dim
+  int width;                 // columns, at most 16 * blocks
+  int block_width;           // columns of the block that they are in
+  float* local;              // stride * key_dim
   bool based = false;
 
   std::int64_t key_at = GatedDelta::key_head(a, head) * a.key_dim;
@@ -203,42 +221,51 @@ struct Columns {
   std::int64_t decay_at = channel ? head * a.key_dim : head;
   std::int64_t value_at = head * a.value_dim + first;
 
-  KEDGE_INLINE bool full() const { return width == 16; }
+  KEDGE_INLINE bool full() const { return block_width == stride; }
   KEDGE_INLINE float* plane(std::int32_t index) const {
-    return a.state.row<float>(index) + head * GatedDelta::head_state(a) + first * a.key_dim;
+    return row_of(a.state, index) + head * GatedDelta::head_state(a) +
+           first / stride * stride * a.key_dim + first % stride;
   }
   KEDGE_INLINE F32x16 take(const float* from, int b) const {
-    return full() ? load(from + 16 * b) : load_first(from, width);
+    return width >= 16 * b + 16 ? load(from + 16 * b) : load_first(from + 16 * b, width - 16 * b);
   }
   KEDGE_INLINE void give(float* to, const F32x16* values) const {
-    if (full())
-      for (int b = 0; b < blocks; ++b) store(to + 16 * b, values[b]);
-    else store_first(to, values[0], width);
+    for (int b = 0; b < blocks; ++b)
+      if (width >= 16 * b + 16) store(to + 16 * b, values[b]);
+      else store_first(to + 16 * b, values[b], width - 16 * b);
   }
 
   // A plane as sweeps read it: where it is, or padded in `local`.
   const float* open(std::int32_t index) {
     const float* from = plane(index);
     if (full()) return from;
-    for (int i = 0; i < a.key_dim; ++i) store(local + 16 * i, load_first(from + i * width, width));
+    for (int i = 0; i < a.key_dim; ++i)
+      for (int b = 0; b < blocks; ++b)
+        store(local + i * stride + 16 * b, take(from + i * block_width, b));
     return local;
   }
   void write(const float* from, std::int32_t index) {
     float* to = plane(index);
-    if (full()) {
-      for (int i = 0; i < blocks * a.key_dim; ++i) store(to + 16 * i, load(from + 16 * i));
-    } else {
-      for (int i = 0; i < a.key_dim; ++i) store_first(to + i * width, load(from + 16 * i), width);
+    F32x16 s[blocks];
+    for (int i = 0; i < a.key_dim; ++i) {
+      for (int b = 0; b < blocks; ++b) s[b] = load(from + i * stride + 16 * b);
+      give(to + i * block_width, s);
     }
   }
 
-  void replay_record(const float*& from, std::int64_t slot) {
-    const float* record = a.records.row<float>(slot);
+  // Applies a record and leaves the state in `local`, and in `plane` unless that is -1.
+  const float* replay_record(const float* from, std::int64_t slot, std::int32_t kept) {
+    const float* record = row_of(a.records, slot);
     F32x16 delta[blocks];
     for (int b = 0; b < blocks; ++b) delta[b] = take(record + keys + a.decay.width() + value_at, b);
-    replay<blocks, channel>({from, local, nullptr, a.key_dim}, record + key_at,
-                            record + keys + decay_at, delta);
-    from = local;
+    const bool direct = kept >= 0 && full();
+    const Places places{from, local, direct ? plane(kept) : nullptr, a.key_dim};
+    const float *k = record + key_at, *e = record + keys + decay_at;
+    if (!direct) replay<blocks, channel, Leave::nothing>(places, k, e, delta);
+    else if (aligned(places.plane)) replay<blocks, channel, Leave::streamed>(places, k, e, delta);
+    else replay<blocks, channel, Leave::stored>(places, k, e, delta);
+    if (kept >= 0 && !direct) write(local, kept);
+    return local;
   }
 
   // The run's incoming state: its plane and the accepted records.
@@ -247,13 +274,13 @@ struct Columns {
     const float* from = local;
     if (run.plane >= 0) from = open(run.plane);
     else
-      for (int i = 0; i < blocks * a.key_dim; ++i) store(local + 16 * i, zero());
+      for (int i = 0; i < a.key_dim; ++i)
+        for (int b = 0; b < blocks; ++b) store(local + i * stride + 16 * b, zero());
+    based = run.base_plane >= 0 && run.base_after == 0;
     for (std::int32_t s = 0; s < run.replay; ++s)
-      replay_record(from, op::ring_slot(run.record, s, a.record_slots));
-    if (run.base_plane >= 0 && run.base_after == 0) {
-      write(from, run.base_plane);
-      based = true;
-    }
+      from = replay_record(from, op::ring_slot(run.record, s, a.record_slots),
+                           based && s + 1 == run.replay ? run.base_plane : -1);
+    if (based && run.replay == 0) write(from, run.base_plane);
     return from;
   }
 
@@ -268,14 +295,42 @@ struct Columns {
     for (; between > 0; --between) {
       std::int32_t at = row;
       for (int up = 1; up < between; ++up) at = op::recurrent_step(a.steps, at).parent;
-      replay_record(from, op::recurrent_step(a.steps, at).record);
+      from = replay_record(from, op::recurrent_step(a.steps, at).record, -1);
     }
     return from;
   }
 
   KEDGE_INLINE const float* row_keys(std::int64_t row) const {
-    return channel ? a.scratch.row<float>(row) + 2 * keys + a.decay.width() + decay_at
-                   : a.scratch.row<float>(row) + keys + key_at;
+    return channel ? row_of(a.scratch, row) + 2 * keys + a.decay.width() + decay_at
+                   : row_of(a.scratch, row) + keys + key_at;
+  }
+
+  KEDGE_INLINE static bool aligned(const float* p) {
+    return reinterpret_cast<std::uintptr_t>(p) % 64 == 0;
+  }
+  template <bool next>
+  KEDGE_INLINE static void sweep(Leave leave, const Places& places, const RowKeys& row,
+                                 const F32x16* delta, F32x16* y, F32x16* kv) {
+    if (leave == Leave::nothing)
+      advance<blocks, channel, next, Leave::nothing>(places, row, delta, y, kv);
+    else if (leave == Leave::stored)
+      advance<blocks, channel, next, Leave::stored>(places, row, delta, y, kv);
+    else advance<blocks, channel, next, Leave::streamed>(places, row, delta, y, kv);
+  }
+
+  // What the sweep of `row` reads lies far from what this one reads: no hardware sees it coming.
+  KEDGE_INLINE void fetch(std::int32_t row) const {
+    const float* v = row_of(a.x, row) + 2 * keys + value_at;
+    prefetch(v);
+    prefetch(v + 16);
+    const float* y = row_of(a.y, row) + value_at;  // its stores would hold up those of the state
+    prefetch(y);
+    prefetch(y + 16);
+    const float* q = row_of(a.scratch, row) + key_at;
+    for (int i = 0; i < a.key_dim; i += 16) {
+      prefetch(q + i);
+      prefetch(q + keys + i);
+    }
   }
 
   void go() {
@@ -288,30 +343,34 @@ struct Columns {
         from = at.parent < 0 ? incoming() : state_after(at.parent);
         project<blocks>(from, a.key_dim, row_keys(r), kv);
       }
-      const float* scratch = a.scratch.row<float>(r);
+      const float* scratch = row_of(a.scratch, r);
       const float* e = scratch + 2 * keys + decay_at;
-      const float* v = a.x.row<float>(r) + 2 * keys + value_at;
-      const F32x16 beta = set1(a.beta.row<float>(r)[head]), minus_e = set1(-*e);
+      const float* v = row_of(a.x, r) + 2 * keys + value_at;
+      const F32x16 beta = set1(row_of(a.beta, r)[head]), minus_e = set1(-*e);
       for (int b = 0; b < blocks; ++b)
         delta[b] = mul(beta, channel ? sub(take(v, b), kv[b]) : fma(minus_e, kv[b], take(v, b)));
       if (at.record >= 0)
-        give(a.records.row<float>(at.record) + keys + a.decay.width() + value_at, delta);
+        give(row_of(a.records, at.record) + keys + a.decay.width() + value_at, delta);
 
       const bool next = r + 1 < end && op::recurrent_step(a.steps, r + 1).parent == r;
-      std::int32_t kept[2];
-      int planes = 0;
-      if (at.plane >= 0) kept[planes++] = at.plane;
-      if (run.base_plane >= 0 && run.base_after == r - run.first + 1)
-        kept[planes++] = run.base_plane;
-      const bool direct = full() && planes > 0;
-      const Places places{from, next || planes > direct ? local : nullptr,
-                          direct ? plane(kept[0]) : nullptr, a.key_dim};
+      const bool base = run.base_plane >= 0 && run.base_after == r - run.first + 1;
+      const std::int32_t kept = at.plane >= 0 ? at.plane : base ? run.base_plane : -1;
+      // A padded block, or one that goes to two planes, passes through `local`.
+      const bool direct = kept >= 0 && full();
+      const bool through = kept >= 0 && !next && !direct;
+      const Places places{from, local, direct ? plane(kept) : local, a.key_dim,
+                          plane(run.plane < 0 ? 0 : run.plane) + stride * a.key_dim};
       const RowKeys row{scratch + keys + key_at, scratch + key_at, e,
                         next ? row_keys(r + 1) : nullptr};
-      if (next) advance<blocks, channel, true>(places, row, delta, y, kv);
-      else advance<blocks, channel, false>(places, row, delta, y, kv);
-      for (int i = direct; i < planes; ++i) write(local, kept[i]);
-      give(a.y.row<float>(r) + value_at, y);
+      const Leave leave = direct    ? aligned(places.plane) ? Leave::streamed : Leave::stored
+                          : through ? Leave::stored
+                                    : Leave::nothing;
+      if (r + 1 < end) fetch(r + 1);
+      if (next) sweep<true>(leave, places, row, delta, y, kv);
+      else sweep<false>(leave, places, row, delta, y, kv);
+      if (kept >= 0 && !direct) write(local, kept);
+      if (base && kept != run.base_plane) write(direct ? plane(kept) : local, run.base_plane);
+      give(row_of(a.y, r) + value_at, y);
       from = next ? local : nullptr;
     }
   }
@@ -320,28 +379,30 @@ struct Columns {
 template <bool channel>
 void delta_rows(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const GatedDelta::Args*>(args);
-  alignas(64) float local[together * 16 * GatedDelta::max_dim];
+  const op::DeltaLayout layout{a.key_dim, a.value_dim};
+  alignas(64) float local[stride * GatedDelta::max_dim];
   const auto groups = static_cast<std::size_t>(delta_groups(a));
   const auto heads = static_cast<std::size_t>(a.value_heads);
   for (std::size_t unit = begin; unit < end; ++unit) {
     const op::RecurrentRun& run =
         op::recurrent_run(a.runs, static_cast<std::int64_t>(unit / groups / heads));
     const auto head = static_cast<std::int64_t>(unit / groups % heads);
-    std::int64_t column = static_cast<std::int64_t>(unit % groups) * delta_columns;
-    const std::int64_t group_end = column + delta_columns;
-    const std::int64_t last = group_end < a.value_dim ? group_end : a.value_dim;
-    while (column < last) {
-      const std::int64_t left = last - column;
-      if (together == 2 && left == delta_columns) {
-        Columns<together, channel>{a, run, head, column, 16, local}.go();
-        column += 32;
+    const auto block = static_cast<std::int64_t>(unit % groups);
+    const auto columns = static_cast<int>(layout.width(block));
+    for (int column = 0; column < columns;) {
+      const std::int64_t first = block * stride + column;
+      const int left = columns - column;
+      if (together == 2 && left > 16) {
+        Columns<together, channel>{a, run, head, first, left, columns, local}.go();
+        column = columns;
       } else {
-        const int width = left < 16 ? static_cast<int>(left) : 16;
-        Columns<1, channel>{a, run, head, column, width, local}.go();
+        const int width = left < 16 ? left : 16;
+        Columns<1, channel>{a, run, head, first, width, columns, local + column}.go();
         column += 16;
       }
     }
   }
+  stream_end();
 }
 
 }  // namespace

@@ -15,10 +15,8 @@ struct GatedDeltaUnit {
 };
 KEDGE_DECLARE_UNITS(GatedDeltaUnit, gated_delta)
 
-// Columns of a unit: two registers of each row of the state, so that a broadcast key serves both.
-constexpr std::int64_t delta_columns = 32;
 KEDGE_INLINE constexpr std::int64_t delta_groups(const op::GatedDelta::Args& a) noexcept {
-  return (a.value_dim + delta_columns - 1) / delta_columns;
+  return (a.value_dim + op::DeltaLayout::block - 1) / op::DeltaLayout::block;
 }
 }  // namespace cpu
 

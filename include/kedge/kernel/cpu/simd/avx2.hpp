@@ -206,6 +206,11 @@ KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a
   return {dot8(acc.lo, _mm256_abs_epi8(w.lo), _mm256_sign_epi8(b, w.lo)),
           dot8(acc.hi, _mm256_abs_epi8(w.hi), _mm256_sign_epi8(b, w.hi))};
 }
+KEDGE_INLINE void stream(float* p, F32x16 a) {
+  _mm256_stream_ps(p, a.lo);
+  _mm256_stream_ps(p + 8, a.hi);
+}
+KEDGE_INLINE void stream_end() { _mm_sfence(); }
 KEDGE_INLINE void prefetch(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
 }

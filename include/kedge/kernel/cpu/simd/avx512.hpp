@@ -136,6 +136,8 @@ KEDGE_INLINE I32x16 signed_start(const BlockQ8Act& a) { return set1(a.neg128_sum
 KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a) {
   return {dpbusd(acc.v, w.v, a)};
 }
+KEDGE_INLINE void stream(float* p, F32x16 a) { _mm512_stream_ps(p, a.v); }
+KEDGE_INLINE void stream_end() { _mm_sfence(); }
 KEDGE_INLINE void prefetch(const void* p) {
   _mm_prefetch(static_cast<const char*>(p), _MM_HINT_T0);
 }

@@ -214,6 +214,10 @@ KEDGE_OUTLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* 
               s(4 * i) * a[0] + s(4 * i + 1) * a[1] + s(4 * i + 2) * a[2] + s(4 * i + 3) * a[3]);
   return acc;
 }
+// Stores past the caches what nobody will read soon; p is a multiple of 64 bytes. Other threads see
+// it after stream_end() and what usually orders memory.
+KEDGE_INLINE void stream(float* p, F32x16 a) { store(p, a); }
+KEDGE_INLINE void stream_end() {}
 KEDGE_INLINE void prefetch(const void*) {}
 
 constexpr int max_columns = 4;  // columns per pass that keep accumulators close by
