@@ -148,6 +148,27 @@ TEST_P(EveryPolicy, AWholeCallIsUndone) {
   }
 }
 
+// Calls that keep their last state alone, and few of their columns: what is still kept of them is
+// what the ring of columns has not overwritten.
+TEST_P(EveryPolicy, CallsAreUndoneOneByOne) {
+  for (const std::int64_t rows : {2, 3, 4, 9}) {
+    World w(GetParam());
+    Pair p(w);
+    for (std::int32_t i = 0; i < 12; ++i) p.all(tokens(rows, 10 * i), 1);
+    std::int64_t undone = 0;
+    for (std::int64_t at = 12 * rows; at > 0; ++undone) {
+      const std::int64_t wanted = at - rows;
+      const std::int64_t to = p.rewind(wanted);
+      ASSERT_TRUE(to == wanted || to == 0) << rows << ": " << wanted << ", " << to;
+      ASSERT_NO_FATAL_FAILURE(p.all({1, 2}));
+      ASSERT_EQ(p.rewind(to), to);
+      at = to;
+    }
+    EXPECT_GE(undone, 2);
+    p.prove();
+  }
+}
+
 TEST_P(EveryPolicy, SingleTokenStepsAreUndone) {
   World w(GetParam());
   Pair p(w);
