@@ -73,7 +73,9 @@ TEST(RecurrentErrors, GatedDelta) {
 TEST(RecurrentErrors, ConvState) {
   using Op = op::ConvState;
   using Args = Op::Args;
-  const auto make = [](cases::Workspace& w) { return cases::conv_args(w, {"", 48, 4, 3, true}, 5); };
+  const auto make = [](cases::Workspace& w) {
+    return cases::conv_args(w, {"", 48, 4, 3, true}, 5);
+  };
   const auto refuse = [&](auto change, std::vector<std::string> words) {
     expect_refusal<Op>(make, change, words);
   };

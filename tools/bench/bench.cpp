@@ -3,7 +3,8 @@
 namespace kedge::tools {
 
 void add_bench(CLI::App& root, Commands& commands) {
-  CLI::App* app = root.add_subcommand("bench", "Measure: cost of a pass, decoding, operators, recurrent states");
+  CLI::App* app = root.add_subcommand(
+      "bench", "Measure: cost of a pass, decoding, operators, recurrent states");
   app->require_subcommand(1);
   add_bench_cost(*app, commands);
   add_bench_decode(*app, commands);
