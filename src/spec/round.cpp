@@ -18,6 +18,21 @@ Status Session::tell_drafter() noexcept {
   return {};
 }
 
+Status Session::propose(std::int64_t most) noexcept {
+  draft::Ask ask;
+  ask.count = most;
+  ask.position = size_;
+  ask.sampling = &sampler_.options();
+  KEDGE_CHECK(drafter_.propose(ask, draft_));
+  if (draft_.size() > most)
+    return fail(Code::invalid_argument, drafter_.name(),
+                "proposal: expected at most %lld tokens, found %lld", static_cast<long long>(most),
+                static_cast<long long>(draft_.size()));
+  if (!draft_.chain())
+    return fail(Code::invalid_argument, drafter_.name(), "proposal: a tree, asked for a chain");
+  return {};
+}
+
 // How many of the drafts a constraint does not rule out. Behind an end token nothing follows.
 std::int64_t Session::allowed_drafts(std::span<const std::int32_t> drafts,
                                      std::span<const std::int32_t> end_tokens) const noexcept {
@@ -97,21 +112,14 @@ Result<Session::Round> Session::round(const RoundOptions& options) noexcept {
   }
 
   // 1. Draft. The pass yields one token more than the drafts that hold.
-  std::int64_t proposed = 0;
   const std::int64_t most = std::min({options_.max_draft, options.limit - 1, room - 1});
   if (drafter_ && !drafting_) KEDGE_CHECK(tell_drafter());
-  if (drafter_ && most > 0) {
-    KEDGE_TRY(const draft::Proposal proposal,
-              drafter_.propose(drafts_.first(static_cast<std::size_t>(most))));
-    proposed = proposal.count;
-    if (proposed < 0 || proposed > most)
-      return fail(Code::invalid_argument, drafter_.name(),
-                  "proposal: expected 0..%lld tokens, found %lld", static_cast<long long>(most),
-                  static_cast<long long>(proposed));
-  }
-  const std::int64_t count =
-      allowed_drafts(drafts_.first(static_cast<std::size_t>(proposed)), options.end_tokens);
-  const auto drafts = drafts_.first(static_cast<std::size_t>(count));
+  draft_.clear();
+  if (drafter_ && most > 0) KEDGE_CHECK(propose(most));
+  const std::int64_t proposed = draft_.size();
+  draft_.cut(allowed_drafts(draft_.tokens(), options.end_tokens));
+  const std::span<const std::int32_t> drafts = draft_.tokens();
+  const std::int64_t count = draft_.size();
   const double draft_ms = timer.lap_ms();
 
   // 2. One pass over the newest token and the drafts.
@@ -151,7 +159,7 @@ Result<Session::Round> Session::round(const RoundOptions& options) noexcept {
   result.stop = walk.reason;
   if (drafting_) {
     drafting_ = static_cast<bool>(drafter_.append(tokens));
-    if (drafting_) drafter_.feedback(result.evaluated, result.accepted);
+    if (drafting_) drafter_.feedback({most, result.evaluated, result.accepted});
   }
   count_round(result, count + 1);
   stats_.cut += proposed - count;

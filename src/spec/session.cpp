@@ -83,11 +83,12 @@ Status Session::allocate() noexcept {
   const auto text = static_cast<std::size_t>(engine_->cache.positions() + 1);
   KEDGE_TRY(text_, Buffer::create(text * sizeof(std::int32_t), "text", options_.allocator));
   const auto rows = static_cast<std::size_t>(engine_->forward.max_rows());
-  const auto draft = static_cast<std::size_t>(options_.max_draft), fresh = draft + 1;
+  const auto fresh = static_cast<std::size_t>(options_.max_draft) + 1;
   const auto words = static_cast<std::size_t>(model().config().vocabulary + 31) / 32;
   const std::size_t best = fresh * static_cast<std::size_t>(max_alternatives);
   const std::size_t bytes =
-      rows * sizeof(Row) + 4 * (draft + fresh + words + fresh) + best * sizeof(Alternative);
+      rows * sizeof(Row) + 4 * (fresh + words + fresh) + best * sizeof(Alternative);
+  KEDGE_TRY(draft_, draft::Draft::create({options_.max_draft, 0, options_.allocator}));
   KEDGE_TRY(scratch_, Buffer::create(bytes, place, options_.allocator));
   std::byte* memory = scratch_.data();
   const auto take = [&memory]<class T>(std::span<T>& span, std::size_t count) {
@@ -96,7 +97,6 @@ Status Session::allocate() noexcept {
   };
   take(rows_, rows);
   take(best_, best);
-  take(drafts_, draft);
   take(tokens_, fresh);
   take(allowed_, words);
   take(logprobs_, fresh);

@@ -9,7 +9,7 @@ namespace kedge::tests {
 namespace {
 
 struct Odd {
-  enum class Kind { too_many, negative, outside, begin_fails, propose_fails, append_fails };
+  enum class Kind { too_many, tree, outside, begin_fails, propose_fails, append_fails };
   Kind kind;
   int appended = 0;
   Status begin(std::span<const std::int32_t>) noexcept {
@@ -21,14 +21,14 @@ struct Odd {
       return fail(Code::device, "odd drafter", "append fails");
     return {};
   }
-  Result<draft::Proposal> propose(std::span<std::int32_t> out) noexcept {
-    for (std::int32_t& t : out) t = kind == Kind::outside ? 1 << 30 : 0;
+  Status propose(const draft::Ask& ask, draft::Draft& draft) noexcept {
+    const std::int64_t count = kind == Kind::too_many ? draft.capacity() : ask.count;
+    for (std::int64_t i = 0; i < count; ++i)
+      draft.push_behind(kind == Kind::tree ? -1 : i - 1, kind == Kind::outside ? 1 << 30 : 0);
     if (kind == Kind::propose_fails) return fail(Code::device, "odd drafter", "propose fails");
-    if (kind == Kind::negative) return draft::Proposal{-3};
-    const auto count = static_cast<std::int64_t>(out.size());
-    return draft::Proposal{kind == Kind::too_many ? count + 5 : count};
+    return {};
   }
-  void feedback(std::int64_t, std::int64_t) noexcept {}
+  void feedback(const draft::Outcome&) noexcept {}
   const char* name() const noexcept { return "odd"; }
 };
 
@@ -48,14 +48,14 @@ TEST_F(SessionErrors, DraftersThatMisbehave) {
     still_works(*session, "a drafter that does not begin");
   }
   const std::pair<Odd::Kind, Code> cases[] = {{Odd::Kind::too_many, Code::invalid_argument},
-                                              {Odd::Kind::negative, Code::invalid_argument},
+                                              {Odd::Kind::tree, Code::invalid_argument},
                                               {Odd::Kind::outside, Code::invalid_argument},
                                               {Odd::Kind::propose_fails, Code::device}};
   for (const auto& [kind, code] : cases) {
     auto session = make(kind);
     auto first = session->begin(prompt_);
     ASSERT_TRUE(first) << show(first.error());
-    EXPECT_TRUE(fails_with(session->round(20), code, {})) << static_cast<int>(kind);
+    EXPECT_TRUE(fails_with(session->round(10), code, {})) << static_cast<int>(kind);
     EXPECT_EQ(session->length(), 20);
     EXPECT_EQ(session->stats().rounds, 0);
     // Without the drafter the same text goes on: nothing of the failed round has happened.

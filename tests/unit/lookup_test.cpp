@@ -18,12 +18,12 @@ Lookup make(Lookup::Options options) {
 }
 
 Tokens propose(Lookup& lookup, std::size_t room = 64) {
-  Tokens out(room, -7);
-  auto proposal = lookup.propose(out);
-  EXPECT_TRUE(proposal);
-  for (auto i = static_cast<std::size_t>(proposal->count); i < room; ++i) EXPECT_EQ(out[i], -7);
-  out.resize(static_cast<std::size_t>(proposal->count));
-  return out;
+  const auto count = static_cast<std::int64_t>(room);
+  auto draft = draft::Draft::create({.capacity = count});
+  EXPECT_TRUE(draft);
+  EXPECT_TRUE(lookup.propose({.count = count}, *draft));
+  EXPECT_TRUE(draft->chain());
+  return Tokens(draft->tokens().begin(), draft->tokens().end());
 }
 
 // By the definition: of all earlier places where the longest suffix occurs, the newest; copying

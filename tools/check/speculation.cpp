@@ -86,10 +86,8 @@ class ProbedDrafter {
     if (!status) return unexpected(status.error());
     return {};
   }
-  Result<draft::Proposal> propose(std::span<std::int32_t> out) { return inner_.propose(out); }
-  void feedback(std::int64_t evaluated, std::int64_t accepted) {
-    inner_.feedback(evaluated, accepted);
-  }
+  Status propose(const draft::Ask& ask, draft::Draft& draft) { return inner_.propose(ask, draft); }
+  void feedback(const draft::Outcome& outcome) { inner_.feedback(outcome); }
   const char* name() const { return inner_.name(); }
 
  private:

@@ -58,7 +58,12 @@ class Lookup {
     return {};
   }
 
-  Result<Proposal> propose(std::span<std::int32_t> out) noexcept {
+  Status truncate(std::int64_t count) noexcept {
+    size_ = std::min(size_, std::max<std::int64_t>(count, 0));
+    return {};
+  }
+
+  Status propose(const Ask& ask, Draft& draft) noexcept {
     const std::int32_t* x = history_.as<std::int32_t>();
     std::int32_t* z = match_.as<std::int32_t>();
     const std::int64_t n = size_;
@@ -74,17 +79,16 @@ class Lookup {
       }
       if (length >= options_.min_match && (best == 0 || length > z[best])) best = i;
     }
-    if (best == 0) return Proposal{0};
-    const auto count = std::min(options_.length, static_cast<std::int64_t>(out.size()));
+    if (best == 0) return {};
+    const std::int64_t count = std::min(options_.length, ask.count);
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t from = n - best + i;  // past the end: the draft continues itself
-      out[static_cast<std::size_t>(i)] =
-          from < n ? x[from] : out[static_cast<std::size_t>(from - n)];
+      draft.push(from < n ? x[from] : draft.tokens()[static_cast<std::size_t>(from - n)]);
     }
-    return Proposal{count};
+    return {};
   }
 
-  void feedback(std::int64_t, std::int64_t) noexcept {}
+  void feedback(const Outcome&) noexcept {}
   const char* name() const noexcept { return "lookup"; }
 
  private:

@@ -30,19 +30,18 @@ class Scripted {
     position_ += static_cast<std::int64_t>(tokens.size());
     return {};
   }
-  Result<Proposal> propose(std::span<std::int32_t> out) noexcept {
-    if (steps_.empty()) return Proposal{0};
+  Status propose(const Ask& ask, Draft& draft) noexcept {
+    if (steps_.empty()) return {};
     const Step step = steps_[turn_++ % steps_.size()];
-    const auto room = static_cast<std::int64_t>(out.size());
     const auto left = static_cast<std::int64_t>(truth_.size()) - position_ - 1;
-    const std::int64_t count = std::max<std::int64_t>(0, std::min({step.proposed, room, left}));
+    const std::int64_t count = std::min({step.proposed, ask.count, left});
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int32_t truth = truth_[static_cast<std::size_t>(position_ + 1 + i)];
-      out[static_cast<std::size_t>(i)] = i < step.correct ? truth : (truth + 1) % vocabulary_;
+      draft.push(i < step.correct ? truth : (truth + 1) % vocabulary_);
     }
-    return Proposal{count};
+    return {};
   }
-  void feedback(std::int64_t, std::int64_t) noexcept {}
+  void feedback(const Outcome&) noexcept {}
   const char* name() const noexcept { return "scripted"; }
 
  private:

@@ -164,6 +164,7 @@ class KEDGE_API Session {
               const std::atomic<bool>* cancel) noexcept;
   Status commit(Transaction& transaction, std::int64_t count) noexcept;
   Status tell_drafter() noexcept;
+  Status propose(std::int64_t most) noexcept;
   std::int64_t allowed_drafts(std::span<const std::int32_t> drafts,
                               std::span<const std::int32_t> end_tokens) const noexcept;
   verify::Chosen choose(Walk& walk, std::int64_t row) noexcept;
@@ -180,6 +181,7 @@ class KEDGE_API Session {
   Sequence sequence_;
   draft::AnyDrafter drafter_;
   bool drafting_ = false;  // drafter_ knows the text
+  draft::Draft draft_;
   Sampler sampler_;
   Constraint constraint_;
   ConstraintState state_;         // after the text
@@ -194,7 +196,7 @@ class KEDGE_API Session {
 
   Buffer scratch_;  // of one pass
   std::span<Row> rows_;
-  std::span<std::int32_t> drafts_, tokens_;
+  std::span<std::int32_t> tokens_;
   std::span<std::uint32_t> allowed_;
   std::span<float> logprobs_;
   std::span<Alternative> best_;
