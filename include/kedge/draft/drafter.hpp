@@ -34,7 +34,8 @@ concept Drafter = requires(D& drafter, std::span<const std::int32_t> tokens, con
   { drafter.name() } -> std::convertible_to<const char*>;
 };
 
-// The text became its first `count` tokens. Drafters without it begin again.
+// The text became its first `count` tokens; hidden states of positions before `count` stay known.
+// Drafters without it begin again.
 template <class D>
 concept Truncates = requires(D& drafter, std::int64_t count) {
   { drafter.truncate(count) } -> std::same_as<Status>;
@@ -42,9 +43,11 @@ concept Truncates = requires(D& drafter, std::int64_t count) {
 
 // Reads hidden states of the target. taps(): which; k in 0..layers is the residual stream that
 // enters layer k (layers: that leaves the last), -1 what stands behind the final norm. evaluated():
-// those of committed rows from a position on, f32 [rows, taps * width], one call after the other
-// without gaps. They are gone when the call returns: a drafter copies them, and makes something of
-// them in propose(), so that one which is not asked costs next to nothing.
+// those of committed rows from a position on, f32 [rows, taps * width]. There are no gaps; a
+// position that is known already comes again after truncate(), and what was known from it on is
+// replaced. Of the newest token nothing is to be read in propose(), even if it is known. The
+// tensor is gone when the call returns: a drafter copies it, and makes something of it in
+// propose(), so that one which is not asked costs next to nothing.
 template <class D>
 concept ReadsFeatures = requires(D& drafter, const D& constant, std::int64_t position,
                                  const Tensor& features) {
