@@ -6,7 +6,10 @@
 namespace kedge::tools {
 
 extern const DraftKind lookup_kind;
+extern const DraftKind map_k_kind, map_k4v_kind, mod_kind, cache_kind, suffix_kind;
 
-inline const DraftKind* const draft_kinds[] = {&lookup_kind};
+inline const DraftKind* const draft_kinds[] = {
+    &lookup_kind, &map_k_kind, &map_k4v_kind, &mod_kind, &cache_kind, &suffix_kind,
+};
 
 }  // namespace kedge::tools
