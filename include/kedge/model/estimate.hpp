@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 
 #include "kedge/core/element.hpp"
 #include "kedge/state/recurrent_policy.hpp"
@@ -22,6 +23,7 @@ struct SessionShape {
   std::int64_t sequences = 1;       // that live at once, with forks
   std::int64_t pages = 0;           // of 64 positions that they share; 0: enough for all
   RecurrentOptions recurrent = {};  // of models with recurrent layers; drafts are max_outputs - 1
+  std::span<const std::int32_t> taps = {};  // hidden states that are kept (Forward::Options::taps)
 };
 
 struct MemoryEstimate {
