@@ -73,6 +73,10 @@ Status Session::propose(std::int64_t most, std::int64_t count) noexcept {
     return fail(Code::invalid_argument, drafter_.name(),
                 "proposal: expected at most %lld tokens, found %lld",
                 static_cast<long long>(ask.count), static_cast<long long>(draft_.size()));
+  for (const std::int32_t token : draft_.tokens())
+    if (token < 0 || token >= model().config().vocabulary)
+      return fail(Code::invalid_argument, drafter_.name(), "proposal: token %d is not in 0..%lld",
+                  token, static_cast<long long>(model().config().vocabulary - 1));
   if (!draft_.chain() && !ask.tree)
     return fail(Code::invalid_argument, drafter_.name(), "proposal: a tree, asked for a chain");
   return {};
@@ -84,8 +88,6 @@ void Session::constrain_draft(std::span<const std::int32_t> end_tokens) noexcept
   const auto tokens = draft_.tokens(), parents = draft_.parents();
   for (std::size_t i = 0; i < tokens.size(); ++i) {
     const std::int32_t token = tokens[i], parent = parents[i];
-    // The pass says what is wrong with a token that does not exist.
-    if (token < 0 || token >= model().config().vocabulary) return;
     const ConstraintState before =
         parent < 0 ? state_ : guess_states_[static_cast<std::size_t>(parent)];
     const bool ends = spec::contains(end_tokens, token);

@@ -21,6 +21,7 @@ struct Session::OpenRound {
   std::int64_t first_row = 0;            // of the pass,
   std::int64_t first_output = 0;         // where all rows have one
   double draft_ms = 0, target_ms = 0, verify_ms = 0;
+  bool closed = false;      // or has failed
   bool runs_again = false;  // accepted rows, because their states were not kept
   bool marked = false;      // the stop matcher, because of that
   Walk walk;

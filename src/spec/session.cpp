@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "spec/open_round.hpp"
 #include "spec/timer.hpp"
 #include "spec/walk.hpp"
 
@@ -28,6 +29,10 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   if (options.prefill_rows < 1 || options.prefill_rows > 4096)
     return fail(Code::invalid_argument, place, "prefill_rows: expected 1..4096, found %lld",
                 static_cast<long long>(options.prefill_rows));
+  if (options.together < 1 || options.together > options.sequences)
+    return fail(Code::invalid_argument, place, "together: expected 1..%lld sequences, found %lld",
+                static_cast<long long>(options.sequences),
+                static_cast<long long>(options.together));
   KEDGE_TRY(const Cpu cpu, Cpu::create({options.isa, options.executor}));
   session.options_.isa = cpu.isa();
   session.options_.taps = {};  // the forward has a copy
@@ -35,12 +40,14 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   SessionShape shape;
   shape.context = options.context;
   shape.cache = options.cache;
-  shape.max_rows = std::max(options.prefill_rows, options.max_draft + 1);
-  shape.max_outputs = options.max_draft + 1;
+  const std::int64_t rows = options.together * (options.max_draft + 1);
+  shape.max_rows = std::max(options.prefill_rows, rows);
+  shape.max_outputs = rows;
   shape.max_top = most_top;
   shape.sequences = options.sequences;
   shape.pages = options.pages;
   shape.recurrent = options.recurrent;
+  shape.max_draft = options.max_draft;
   shape.taps = options.taps;
   KEDGE_CHECK(model->check_budget(shape, options.memory_budget));
 
@@ -72,6 +79,11 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   forward.taps = options.taps;
   forward.allocator = options.allocator;
   const std::int64_t vocabulary = config.vocabulary;
+  KEDGE_TRY(engine.rows,
+            Buffer::create(static_cast<std::size_t>(rows) * sizeof(Row), place, options.allocator));
+  KEDGE_TRY(engine.rounds,
+            Buffer::create(static_cast<std::size_t>(options.together) * sizeof(OpenRound), place,
+                           options.allocator));
   KEDGE_TRY(engine.forward, Forward::create(std::move(model), cpu, engine.cache, forward,
                                             engine.recurrent.or_null()));
   KEDGE_TRY(session.sequence_, Sequence::create(engine.cache, engine.recurrent.or_null()));

@@ -37,6 +37,7 @@ class KEDGE_API Session {
     // the bytes needed and the context that would fit, before anything is allocated.
     std::uint64_t memory_budget = 0;
     std::int64_t sequences = 1;  // this session and its forks, as many as live at once
+    std::int64_t together = 1;   // of these, that round_together() may have turns of
     // Pages of 64 positions that these share; 0: enough for all at their longest.
     std::int64_t pages = 0;
     // How the state of recurrent layers is kept, in models that have some.
@@ -50,6 +51,14 @@ class KEDGE_API Session {
     std::span<const float> logprobs;  // of `tokens`; empty unless reported
     std::int64_t proposed = 0, evaluated = 0, accepted = 0;
     StopReason stop = StopReason::none;
+  };
+
+  // What round_together() does for one session, and what came of it.
+  struct Turn {
+    Session* session = nullptr;
+    RoundOptions options = {};
+    Round round = {};
+    Status status = {};  // of this session alone
   };
 
   static constexpr std::int32_t max_alternatives = 20;
@@ -103,6 +112,12 @@ class KEDGE_API Session {
     return round(RoundOptions{limit, end_tokens, {}, nullptr});
   }
 
+  // A round of each of several sessions, forks of one another, in one pass over the weights. Each
+  // gets the bytes that it would get alone, whatever the others draft, and fails alone, but for the
+  // pass itself, which fails for all (also when one is cancelled). The time of the pass is in the
+  // statistics of every one. An error is returned when the turns themselves are wrong.
+  static Status round_together(std::span<Turn> turns) noexcept;
+
   // begin() and rounds until something ends it.
   Result<StopReason> generate(std::span<const std::int32_t> prompt,
                               const GenerateOptions& options) noexcept;
@@ -153,6 +168,7 @@ class KEDGE_API Session {
     KvCache cache;
     RecurrentState recurrent;
     Forward forward;
+    Buffer rows, rounds;  // of sessions that have rounds together
   };
   struct Walk;       // what verification has found so far
   struct OpenRound;  // between the parts of a round
@@ -171,6 +187,7 @@ class KEDGE_API Session {
   Status propose(std::int64_t most, std::int64_t count) noexcept;
   void constrain_draft(std::span<const std::int32_t> end_tokens) noexcept;
   verify::Chosen choose(Walk& walk, std::int64_t output, std::int64_t depth) noexcept;
+  static Status expect_together(std::span<Turn> turns) noexcept;
   Status open_round(const RoundOptions& options, OpenRound& open) noexcept;
   Status verify_round(OpenRound& open) noexcept;
   Result<Round> close_round(OpenRound& open) noexcept;
