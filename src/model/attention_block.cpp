@@ -29,7 +29,7 @@ Status Blocks::attention(const LayerWeights& l, std::int64_t index, const Tensor
   KEDGE_TRY(const Tensor cache, graph_.state(cache_.layer(index)));
   const Tensor pages = cache_.page_table();
   KEDGE_CHECK(
-      graph_.add<op::KvStore>({k, v, v_.position, v_.sequence, pages, cache, kv_heads, head_dim}));
+      graph_.add<op::KvStore>({k, v, v_.slot, v_.sequence, pages, cache, kv_heads, head_dim}));
 
   const Element element = gated ? Element::f32 : output_element(l.attention_output, head_dim);
   KEDGE_TRY(const Tensor mixed, graph_.activation(element, c_.heads * c_.head_dim));
@@ -40,6 +40,8 @@ Status Blocks::attention(const LayerWeights& l, std::int64_t index, const Tensor
   args.pages = pages;
   args.cache = cache;
   args.tiles = v_.tiles;
+  args.slot = v_.slot;
+  args.parent = v_.parent;
   args.y = mixed;
   args.heads = heads;
   args.kv_heads = kv_heads;

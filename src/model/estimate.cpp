@@ -45,14 +45,17 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
   if (hybrid) {
     RecurrentState::Options state;
     KEDGE_TRY(e.policy,
-              recurrent_policy(config_.recurrent, shape.max_outputs - 1, shape.recurrent));
+              recurrent_policy(config_.recurrent,
+                               shape.max_draft < 0 ? shape.max_outputs - 1 : shape.max_draft,
+                               shape.recurrent));
     state.policy = e.policy;
     state.sequences = shape.sequences;
     state.landmarks = shape.recurrent.landmarks;
     KEDGE_TRY(recurrent, RecurrentState::outline(config_.recurrent, state));
     e.recurrent = RecurrentState::bytes_needed(config_.recurrent, state);
   }
-  KEDGE_CHECK(build_transformer(graph, *this, cache, hybrid ? &recurrent : nullptr, rope));
+  KEDGE_CHECK(
+      build_transformer(graph, *this, cache, hybrid ? &recurrent : nullptr, rope, shape.taps));
   KEDGE_TRY(e.activations, Plan::bytes_needed(graph));
   // Page tables of the sequences, the pool's free and shared pages, the text.
   const std::int64_t words = longest * shape.sequences + 2 * pages + e.context + 1;

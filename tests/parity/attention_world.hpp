@@ -90,10 +90,15 @@ class World {
     return store(rows, cpu, [](Row, int, std::vector<float>&) {});
   }
 
+  // Rows that form trees: op::Attention's arguments.
+  struct Branches {
+    std::vector<std::int32_t> slot, parent;
+  };
   // y of the rows as bytes, from the CPU backend or the reference.
   template <class Edit>
   Result<std::vector<std::byte>> attend(const std::vector<Row>& rows, const Cpu* cpu,
-                                        Element output, Edit edit) const {
+                                        Element output, Edit edit,
+                                        const Branches* branches = nullptr) const {
     std::vector<float> q = gather(rows, 0, edit);
     std::vector<std::int32_t> position, sequence;
     indices(rows, position, sequence);
@@ -110,7 +115,14 @@ class World {
     a.y = tensor(nullptr, output, count, a.q.width());
     std::vector<std::int32_t> tiles(static_cast<std::size_t>(4 * (1 + count)), -1);
     a.tiles = tensor(tiles.data(), Element::i32, 1 + count, 4);
-    KEDGE_CHECK(op::fill_attention_tiles(position.data(), sequence.data(), count, a.tiles));
+    Branches tree;
+    if (branches != nullptr) {
+      tree = *branches;
+      a.slot = tensor(tree.slot.data(), Element::i32, count);
+      a.parent = tensor(tree.parent.data(), Element::i32, count);
+    }
+    KEDGE_CHECK(op::fill_attention_tiles(position.data(), sequence.data(), count, a.tiles,
+                                         a.slot.as<const std::int32_t>()));
     KEDGE_CHECK(op::Attention::infer(a));
     KEDGE_TRY(Buffer scratch, Buffer::create(a.scratch.bytes(), "scratch"));
     std::memset(scratch.data(), 0xFF, scratch.size());

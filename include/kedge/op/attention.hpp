@@ -12,6 +12,9 @@
 //   fold    of two such (m, l, o): e = exp(-|m1 - m2|); the one with the smaller m has weight e,
 //           the other 1 (a1 and a2); m = max, l = fma(l2, a2, l1 a1), o = fma(o2, a2, o1 a1)
 //   order   pages ascending inside a split, then splits ascending (state/kv_page.hpp); y = o / l
+// Rows may form trees: a row then sees the committed positions before its branch and its ancestors,
+// in the order of their positions, and gets the bytes that it would get if its branch alone were
+// the text. Rows of a tree are stored in slots of their own (kv_store's `position`).
 // A NaN in q, in an attended key or value gives NaN.
 #pragma once
 
@@ -31,6 +34,7 @@ struct Attention {
 
   struct Args {
     Tensor q, position, sequence, pages, cache, tiles, scratch, y;
+    Tensor slot, parent;  // of trees
     std::int32_t heads = 0;
     std::int32_t kv_heads = 0;
     std::int32_t head_dim = 0;
@@ -43,8 +47,13 @@ struct Attention {
     std::int32_t first_row, row_count, sequence, keys;  // keys: largest position + 1
   };
   struct TileHeader {
-    std::int32_t count, rows, unused[2];
+    std::int32_t count, rows;
+    std::int32_t branches;  // not 0: some row is not stored where its position is
+    std::int32_t unused;
   };
+  static KEDGE_INLINE bool branches(const Args& a) noexcept {
+    return !a.parent.empty() && a.tiles.as<TileHeader>()->branches != 0;
+  }
 
   static KEDGE_INLINE constexpr KvPageLayout layout(const Args& a) noexcept {
     return {a.cache.element, a.kv_heads, a.head_dim, 1};
@@ -72,6 +81,11 @@ struct Attention {
     v.tensor("scratch", &Args::scratch, Role::scratch,
              "[min(rows, 16), heads, splits, value_width + 32] f32");
     v.tensor("y", &Args::y, Role::output, "[rows, heads * head_dim] f32, or q8_act");
+    v.tensor("slot", &Args::slot, Role::input,
+             "[rows] i32, the position whose place in the cache holds a row; missing: its own");
+    v.tensor("parent", &Args::parent, Role::input,
+             "[rows] i32, the row before in a row's branch, -1: the sequence's newest position; "
+             "missing: there are no trees");
     v.setting("heads", &Args::heads, "query heads");
     v.setting("kv_heads", &Args::kv_heads, "key/value heads, a divisor of heads");
     v.setting("head_dim", &Args::head_dim, "values per head, a multiple of 4 up to 256");
@@ -98,6 +112,10 @@ struct Attention {
     KEDGE_CHECK(
         expect_shape(name, "pages", a.pages, Element::i32, a.pages.rows(), a.pages.width()));
     KEDGE_CHECK(expect_shape(name, "tiles", a.tiles, Element::i32, a.tiles.rows(), 4));
+    if (!a.slot.empty() || !a.parent.empty()) {
+      KEDGE_CHECK(expect_shape(name, "slot", a.slot, Element::i32, 1, rows));
+      KEDGE_CHECK(expect_shape(name, "parent", a.parent, Element::i32, 1, rows));
+    }
     const Element out = a.y.element == Element::q8_act ? Element::q8_act : Element::f32;
     KEDGE_CHECK(expect_shape(name, "y", a.y, out, rows, width));
     if (out == Element::q8_act && a.head_dim % 32 != 0)
@@ -139,14 +157,17 @@ struct MaskedAttention : Attention {
 };
 
 // Cuts rows [0, rows) of a call into tiles; `tiles` is the argument, i32 [1 + tiles, 4]. Host code
-// calls it before each run; it is a few comparisons per row. Code::invalid_argument when a position
-// is negative or `tiles` has too little room.
+// calls it before each run; it is a few comparisons per row. `slot` is the argument too, null where
+// there is none. Code::invalid_argument when a position is negative or `tiles` has too little room.
 inline Status fill_attention_tiles(const std::int32_t* position, const std::int32_t* sequence,
-                                   std::int64_t rows, const Tensor& tiles) noexcept {
+                                   std::int64_t rows, const Tensor& tiles,
+                                   const std::int32_t* slot = nullptr) noexcept {
   static_assert(sizeof(Attention::Tile) == 16 && sizeof(Attention::TileHeader) == 16);
   auto* list = tiles.as<Attention::Tile>() + 1;
   std::int64_t count = 0;
+  std::int32_t branches = 0;
   for (std::int64_t r = 0; r < rows; ++r) {
+    if (slot != nullptr && slot[r] != position[r]) branches = 1;
     if (position[r] < 0)
       return fail(Code::invalid_argument, Attention::name, "row %lld: position %d is negative",
                   static_cast<long long>(r), position[r]);
@@ -162,8 +183,8 @@ inline Status fill_attention_tiles(const std::int32_t* position, const std::int3
     ++tile.row_count;
     if (position[r] + 1 > tile.keys) tile.keys = position[r] + 1;
   }
-  *tiles.as<Attention::TileHeader>() = {
-      static_cast<std::int32_t>(count), static_cast<std::int32_t>(rows), {0, 0}};
+  *tiles.as<Attention::TileHeader>() = {static_cast<std::int32_t>(count),
+                                        static_cast<std::int32_t>(rows), branches, 0};
   return {};
 }
 

@@ -3,6 +3,7 @@
 // (op/mask.hpp): without one, none of its code is compiled.
 #pragma once
 
+#include "kedge/kernel/cpu/attention_branch-inl.hpp"
 #include "kedge/kernel/cpu/attention_page-inl.hpp"
 #include "kedge/kernel/cpu/round_q8-inl.hpp"
 
@@ -37,6 +38,35 @@ struct Work {
   }
 };
 
+// The same page for every query as its row's branch has it, one by one.
+template <class Cached, class Mask, class StateOf>
+__attribute__((noinline)) void read_branches(const Work<Cached, Mask>& work, Page<Cached> page,
+                                             std::int64_t index, int begin, int end,
+                                             StateOf state_of) {
+  const Attention::Args& a = work.a;
+  BranchPage<Cached> branch(a, a.pages.row<std::int32_t>(work.tile.sequence), index, work.head);
+  page.keys_ahead = page.keys = branch.here(page.keys);
+  page.values_ahead = page.values = branch.here(page.values);
+  if constexpr (Cached::block > 0) {
+    page.key_scales = branch.here(page.key_scales);
+    page.value_scales = branch.here(page.value_scales);
+  }
+  int shown = -1;
+  for (int i = begin; i < end; ++i) {
+    const std::int64_t keys = work.position(i) + 1 - index * page_positions;
+    if (keys <= 0) continue;
+    if (work.row(i) != shown) branch.show(shown = work.row(i));
+    Query query{a.q.row<float>(work.row(i)) + work.query_head(i) * a.head_dim, state_of(i),
+                keys < page_positions ? static_cast<int>(keys) : positions};
+    if constexpr (Mask::all_earlier) {
+      read_page(&query, 1, page);
+    } else {
+      query.seen = work.seen(work.position(i), index * page_positions, query.keys);
+      if (query.seen != 0) read_masked_page(query, page);
+    }
+  }
+}
+
 // Reads the pages of a split for queries [begin, end); state_of(query) is where each one's state
 // is. A query whose position lies before the split is left alone.
 template <class Cached, class Mask, class StateOf>
@@ -48,6 +78,9 @@ void read_split(const Work<Cached, Mask>& work, std::int64_t split, int begin, i
   const std::int64_t first_page = first_page_of_split(split);
   const std::int64_t next_split = first_page_of_split(split + 1);
   const std::int64_t last_page = next_split < all ? next_split : all;
+  // Pages before this one hold committed positions only.
+  const std::int64_t branch_page =
+      Attention::branches(a) ? branch_base(a, work.tile.first_row) / page_positions : all;
   if constexpr (!Mask::all_earlier)
     for (int i = begin; i < end; ++i)
       empty_state(state_of(i), static_cast<int>(work.layout.value_width()));
@@ -72,6 +105,10 @@ void read_split(const Work<Cached, Mask>& work, std::int64_t split, int begin, i
                       static_cast<int>(work.layout.value_width()),
                       Attention::scale(a),
                       p == first_page};
+    if (p >= branch_page) {
+      read_branches(work, page, p, begin, end, state_of);
+      continue;
+    }
     Query query[block_rows];
     int count = 0;
     for (int i = begin; i < end; ++i) {

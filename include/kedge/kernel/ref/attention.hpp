@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cmath>
+#include <numeric>
 #include <vector>
 
 #include "kedge/backend/reference.hpp"
@@ -20,9 +21,17 @@ struct ReferenceAttention {
     for (std::int64_t r = 0; r < a.q.rows(); ++r) {
       const std::int64_t keys = a.position.as<std::int32_t>()[r] + 1;
       const auto* pages = a.pages.row<std::int32_t>(a.sequence.as<std::int32_t>()[r]);
+      // Where the row's positions are stored: ancestors in a tree have other slots.
+      std::vector<std::int64_t> slots(static_cast<std::size_t>(keys));
+      std::iota(slots.begin(), slots.end(), 0);
+      if (!a.parent.empty())
+        for (std::int64_t p = r; p >= 0; p = a.parent.as<std::int32_t>()[p])
+          slots[static_cast<std::size_t>(a.position.as<std::int32_t>()[p])] =
+              a.slot.as<std::int32_t>()[p];
       for (std::int64_t h = 0; h < a.heads; ++h) {
         const auto at = [&](std::int64_t j, std::int64_t d, bool key) -> double {
-          return kv_stored(a.cache, layout, pages[j / 64], h / group, j % 64, d, key);
+          const std::int64_t s = slots[static_cast<std::size_t>(j)];
+          return kv_stored(a.cache, layout, pages[s / 64], h / group, s % 64, d, key);
         };
         const float* q = a.q.row<float>(r) + h * a.head_dim;
         std::vector<double> weight(static_cast<std::size_t>(keys)), o(dims);
