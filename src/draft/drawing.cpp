@@ -6,12 +6,16 @@
 #include "kedge/core/math.hpp"
 #include "kedge/core/os/fp_env.hpp"
 #include "kedge/kernel/cpu/sample_row.hpp"
+#include "kedge/sample/noise.hpp"
 
 namespace kedge::inline KEDGE_ABI::draft {
 
 namespace {
 
 constexpr const char* place = "draft model";
+// What a guess is drawn from has no more tokens: beyond them is next to nothing, and verification
+// looks at all.
+constexpr std::int64_t longest_distribution = 256;
 
 bool same(const SamplingOptions& a, const SamplingOptions& b) noexcept {
   return a.temperature == b.temperature && a.top_k == b.top_k && a.top_p == b.top_p &&
@@ -57,6 +61,8 @@ Status Drawing::prepare(const SamplingOptions& sampling) noexcept {
   if (prepared_ && same(sampling, sampler_.options())) return {};
   prepared_ = false;
   KEDGE_TRY(sampler_, Sampler::create(isa_, target_, sampling, allocator_));
+  const auto entries = static_cast<std::size_t>(sampler_.most_tokens());
+  KEDGE_TRY(from_, Buffer::create(entries * (8 + sizeof(Entry)), place, allocator_));
   prepared_ = true;
   return {};
 }
@@ -85,20 +91,54 @@ float Drawing::probability(std::span<const float> logits, std::int32_t token,
   return static_cast<float>(math::exp(distance * scale) / sum);
 }
 
-Result<Drawing::Drawn> Drawing::draw(std::span<const float> logits, const Ask& ask, std::int64_t i,
-                                     std::span<const std::int32_t> text,
-                                     const Draft& draft) noexcept {
+Result<Drawing::Drawn> Drawing::draw(std::span<const float> logits, const Ask& ask,
+                                     std::span<const std::int32_t> text, const Draft& draft,
+                                     std::int64_t most) noexcept {
   Sampler::Draw d;
   d.logits = for_target(logits);
-  d.position = ask.position + i;
+  d.position = ask.position + draft.size();
   d.text = text;
   d.drafts = draft.tokens();
-  // Without the target's noise the guess is certain: the most probable one.
-  Sampler& sampler = ask.share_noise ? sampler_ : greedy_;
+  const double temperature = ask.sampling->temperature;
+  if (!ask.share_noise && temperature > 0 && most > 0)
+    return draw_apart(d, ask, draft.size(), most);
+  // Without the target's noise and without room for more the guess is the most probable token.
+  Sampler& sampler = ask.share_noise || temperature == 0 ? sampler_ : greedy_;
   KEDGE_TRY(const std::int32_t token, sampler.choose(d));
-  return Drawn{token, probability(d.logits, token, ask.sampling->temperature)};
+  return Drawn{token, probability(d.logits, token, temperature), {}};
 }
 
-Status Drawing::set_distribution(Draft&, std::int64_t) noexcept { return {}; }
+// With noise of its own. A guess may be drawn from any distribution that is said: the most probable
+// tokens are enough, and spare verification the others.
+Result<Drawing::Drawn> Drawing::draw_apart(const Sampler::Draw& d, const Ask& ask,
+                                           std::int64_t step, std::int64_t most) noexcept {
+  const auto room = static_cast<std::size_t>(sampler_.most_tokens());
+  const std::span<std::int32_t> tokens(from_.as<std::int32_t>(), room);
+  const std::span<float> probabilities(from_.as<float>(4 * room), room);
+  const std::span<Entry> entries(from_.as<Entry>(8 * room), room);
+  KEDGE_TRY(Distribution q, sampler_.distribution(d, tokens, probabilities));
+  const auto kept = static_cast<std::size_t>(std::min(most, longest_distribution));
+  if (const std::size_t count = q.tokens.size(); count > kept) {
+    for (std::size_t i = 0; i < count; ++i) entries[i] = {q.probabilities[i], q.tokens[i]};
+    const auto before = [](const Entry& a, const Entry& b) {
+      return a.probability > b.probability || (a.probability == b.probability && a.token < b.token);
+    };
+    const auto end = entries.begin() + static_cast<std::ptrdiff_t>(kept);
+    std::nth_element(entries.begin(), end, entries.begin() + static_cast<std::ptrdiff_t>(count),
+                     before);
+    std::sort(entries.begin(), end, before);
+    float sum = 0;
+    for (std::size_t i = 0; i < kept; ++i) sum += entries[i].probability;
+    for (std::size_t i = 0; i < kept; ++i) {
+      tokens[i] = entries[i].token;
+      probabilities[i] = entries[i].probability / sum;
+    }
+    q = {tokens.first(kept), probabilities.first(kept)};
+  }
+  const std::int32_t token = kedge::draw(
+      q, noise::uniform(ask.sampling->seed, {ask.position, noise::Stream::draft, step}));
+  if (token < 0) return fail(Code::numeric, place, "a distribution without probability");
+  return Drawn{token, q.of(token), q};
+}
 
 }  // namespace kedge::inline KEDGE_ABI::draft

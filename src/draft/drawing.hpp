@@ -30,15 +30,18 @@ class Drawing {
   struct Drawn {
     std::int32_t token = 0;
     float confidence = 0;
+    Distribution from;  // empty: it is certain. Good until the next call
   };
-  // The i-th guess of the draft.
-  Result<Drawn> draw(std::span<const float> logits, const Ask& ask, std::int64_t i,
-                     std::span<const std::int32_t> text, const Draft& draft) noexcept;
-  // What the last guess was drawn from, when it was not certain.
-  Status set_distribution(Draft& draft, std::int64_t guess) noexcept;
+  // The next guess of a draft. `most` entries of a distribution are wanted at most; 0: a guess that
+  // does not share the target's noise has to be certain.
+  Result<Drawn> draw(std::span<const float> logits, const Ask& ask,
+                     std::span<const std::int32_t> text, const Draft& draft,
+                     std::int64_t most) noexcept;
 
  private:
   std::span<const float> for_target(std::span<const float> logits) noexcept;
+  Result<Drawn> draw_apart(const Sampler::Draw& draw, const Ask& ask, std::int64_t step,
+                           std::int64_t most) noexcept;
   float probability(std::span<const float> logits, std::int32_t token,
                     double temperature) const noexcept;
 
@@ -50,6 +53,11 @@ class Drawing {
   std::span<float> placed_;  // [target], where ids differ or the draft has fewer
   Sampler sampler_;          // of the target's options
   Sampler greedy_;
+  struct Entry {
+    float probability;
+    std::int32_t token;
+  };
+  Buffer from_;  // tokens, probabilities and entries of a distribution
   bool prepared_ = false;
 };
 

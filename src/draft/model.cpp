@@ -221,15 +221,15 @@ Status DraftModel::propose(const Ask& ask, Draft& draft) noexcept {
   KEDGE_CHECK(self.drawing.prepare(*ask.sampling));
   KEDGE_CHECK(self.catch_up());
   for (std::int64_t i = 0; i < count; ++i) {
+    // Guesses share what room there is for distributions.
+    const std::int64_t most = draft.room() / (count - i);
     KEDGE_TRY(const Drawing::Drawn drawn,
-              self.drawing.draw(self.forward.logits(0), ask, i, self.text(), draft));
+              self.drawing.draw(self.forward.logits(0), ask, self.text(), draft, most));
     if (drawn.confidence < ask.least_confidence) break;
     const std::int64_t guess = draft.size();
     draft.push(drawn.token, drawn.confidence);
-    if (const Status set = self.drawing.set_distribution(draft, guess); !set) {
-      draft.cut(guess);  // without its distribution it would be taken for certain
-      break;
-    }
+    if (!drawn.from.empty())
+      KEDGE_CHECK(draft.set_distribution(guess, drawn.from.tokens, drawn.from.probabilities));
     if (i + 1 == count) break;
     self.tokens[static_cast<std::size_t>(self.size + i)] = drawn.token;
     if (const Status done = self.evaluate(self.size + i, 1, Need::logits); !done) {

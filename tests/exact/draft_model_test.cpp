@@ -11,6 +11,7 @@
 #include "kedge/draft/extended.hpp"
 #include "kedge/draft/model.hpp"
 #include "kedge/draft/suffix.hpp"
+#include "kedge/sample/noise.hpp"
 #include "support/executors.hpp"
 
 namespace kedge::tests {
@@ -237,6 +238,42 @@ TEST_F(DraftModelTest, ConfidenceIsTheProbabilityOfTheGuess) {
   // Guesses below what is wanted end the draft.
   EXPECT_EQ(guess(model, 4, 30, drawn, g.confidences[0] + 1e-4f).tokens, Tokens());
   EXPECT_GE(guess(model, 4, 30, drawn, g.confidences[0] - 1e-4f).tokens.size(), 1u);
+}
+
+// For rejection and block verification a guess is drawn with the drafter's own noise, and says what
+// from, as far as there is room.
+TEST_F(DraftModelTest, GuessesApartSayWhatTheyWereDrawnFrom) {
+  DraftModel model = make(model_);
+  const auto text = random_tokens(9, 30, spec_.vocabulary);
+  const SamplingOptions sampling{.temperature = 1, .seed = 3};
+  const Ask ask{.count = 4, .position = 30, .sampling = &sampling, .share_noise = false};
+  ASSERT_TRUE(model.begin(text));
+  for (const std::int64_t room : {4000, 44, 3, 0}) {
+    Draft draft = *Draft::create({.capacity = 4, .probabilities = room});
+    ASSERT_TRUE(model.propose(ask, draft));
+    ASSERT_EQ(draft.size(), 4);
+    for (std::int64_t i = 0; i < 4; ++i) {
+      const draft::Distribution q = draft.distribution(i);
+      if (room / 4 == 0 && i == 0) {
+        EXPECT_TRUE(q.empty());
+      }
+      if (q.empty()) continue;
+      EXPECT_EQ(q.tokens.size(), static_cast<std::size_t>(room == 4000 ? spec_.vocabulary
+                                                          : room == 44 ? 11
+                                                                       : 1));
+      EXPECT_NEAR(q.sum(), 1, 1e-5);
+      const std::int32_t token = draft.tokens()[static_cast<std::size_t>(i)];
+      EXPECT_EQ(q.of(token), draft.confidences()[static_cast<std::size_t>(i)]);
+      EXPECT_EQ(token, kedge::draw(q, noise::uniform(3, {30, noise::Stream::draft, i})));
+    }
+  }
+  // Greedily the guess is certain.
+  const SamplingOptions greedy;
+  Draft draft = *Draft::create({.capacity = 4, .probabilities = 4000});
+  Ask asked = ask;
+  asked.sampling = &greedy;
+  ASSERT_TRUE(model.propose(asked, draft));
+  EXPECT_TRUE(draft.distribution(0).empty());
 }
 
 // The draft's tokens in another order: maps both ways, and noise by the target's ids.
