@@ -217,8 +217,8 @@ Status DraftModel::propose(const Ask& ask, Draft& draft) noexcept {
   const std::int64_t room = self.cache.positions() - self.size + 1;
   const std::int64_t count =
       std::min({ask.count, self.options.length, draft.capacity() - draft.size(), room});
-  if (count < 1 || self.size == 0) return {};
   KEDGE_CHECK(self.drawing.prepare(*ask.sampling));
+  if (count < 1 || self.size == 0) return {};
   KEDGE_CHECK(self.catch_up());
   for (std::int64_t i = 0; i < count; ++i) {
     // Guesses share what room there is for distributions.
