@@ -20,7 +20,7 @@ PROMPTS = common.root / "tests/golden/prompts/speculation.jsonl"
 
 common.build()
 common.need_model()
-models = {"SmolLM2": common.model, "hybrid": synthetic_hybrid.path("Q4_0")}
+models = {"SmolLM2": common.model, "hybrid": synthetic_hybrid.path_of("q4_0")}
 folder = common.root / "build/never-slower"
 folder.mkdir(parents=True, exist_ok=True)
 
