@@ -52,7 +52,8 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
     KEDGE_TRY(recurrent, RecurrentState::outline(config_.recurrent, state));
     e.recurrent = RecurrentState::bytes_needed(config_.recurrent, state);
   }
-  KEDGE_CHECK(build_transformer(graph, *this, cache, hybrid ? &recurrent : nullptr, rope));
+  KEDGE_CHECK(
+      build_transformer(graph, *this, cache, hybrid ? &recurrent : nullptr, rope, shape.taps));
   KEDGE_TRY(e.activations, Plan::bytes_needed(graph));
   // Page tables of the sequences, the pool's free and shared pages, the text.
   const std::int64_t words = longest * shape.sequences + 2 * pages + e.context + 1;

@@ -16,6 +16,7 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
                 op::TopK::max_k, static_cast<long long>(options.max_top));
   Forward forward;
   forward.options_ = options;
+  forward.options_.taps = {};  // the caller's memory
   forward.options_.max_top = std::min(options.max_top, config.vocabulary);
   forward.cpu_ = cpu;
   forward.model_ = std::move(model);
@@ -28,7 +29,7 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
 
   Graph graph(options.max_rows, options.max_outputs);
   KEDGE_TRY(const PassValues values,
-            build_transformer(graph, *forward.model_, cache, recurrent, rope));
+            build_transformer(graph, *forward.model_, cache, recurrent, rope, options.taps));
   KEDGE_TRY(forward.plan_, Plan::compile(graph, cpu, options.allocator));
   forward.token_ = forward.plan_.locate(values.token);
   forward.position_ = forward.plan_.locate(values.position);
@@ -39,6 +40,7 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   }
   forward.tiles_ = forward.plan_.locate(values.tiles);
   forward.output_row_ = forward.plan_.locate(values.output_row);
+  if (!options.taps.empty()) forward.all_features_ = forward.plan_.locate(values.features);
   forward.logits_ = forward.plan_.locate(values.logits);
   forward.choice_ = forward.plan_.locate(values.choice);
   KEDGE_TRY(forward.need_, Buffer::create(static_cast<std::size_t>(options.max_outputs), "forward",
@@ -130,7 +132,12 @@ Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
   if (wants_top && (pass.top < 1 || pass.top > options_.max_top))
     return fail(Code::invalid_argument, "forward", "top: expected 1..%lld, found %lld",
                 static_cast<long long>(options_.max_top), static_cast<long long>(pass.top));
+  features_ = {};
   KEDGE_CHECK(plan_.run(count, outputs, pass.cancel));
+  if (!all_features_.empty()) {
+    features_ = all_features_;
+    features_.extent[0] = count;
+  }
   place_top(wants_top ? pass.top : 0, top_memory_.data());
   if (!wants_top) return {};
   return cpu_.run<op::TopK>(top_, outputs);

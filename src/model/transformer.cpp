@@ -1,7 +1,10 @@
 #include "kedge/model/transformer.hpp"
 
+#include <algorithm>
+
 #include "kedge/kernel/cpu/argmax.hpp"
 #include "kedge/kernel/cpu/matmul.hpp"
+#include "kedge/kernel/cpu/place_columns.hpp"
 #include "kedge/kernel/cpu/rms_norm.hpp"
 #include "kedge/kernel/cpu/row_lookup.hpp"
 #include "kedge/state/recurrent_state.hpp"
@@ -14,11 +17,12 @@ namespace {
 class Builder {
  public:
   Builder(Graph& graph, const Model& model, const KvCache& cache, const RecurrentState* recurrent,
-          const Tensor& rope_table)
+          const Tensor& rope_table, std::span<const std::int32_t> taps)
       : graph_(graph),
         model_(model),
         c_(model.config()),
         recurrent_(recurrent),
+        taps_(taps),
         blocks_(graph, model, cache, recurrent, rope_table, v_) {}
 
   Result<PassValues> build() {
@@ -34,20 +38,55 @@ class Builder {
               graph_.external(Element::i32, graph_.max_outputs(), Graph::Extent::once));
 
     if (c_.recurrent.layers > 0) KEDGE_CHECK(recurrent_tables());
+    if (!taps_.empty()) KEDGE_CHECK(features());
 
     KEDGE_TRY(Tensor x, graph_.activation(Element::f32, c_.width));
     KEDGE_CHECK(graph_.add<op::RowLookup>({v_.token, w.embedding, x}));
     std::int64_t attention = 0, delta = 0;
     for (std::int64_t i = 0; i < c_.layers; ++i) {
+      KEDGE_CHECK(tap(i, x));
       const LayerWeights& layer = w.layers[static_cast<std::size_t>(i)];
       if (c_.mixer(i) == Mixer::delta) KEDGE_CHECK(blocks_.delta(layer, delta++, x));
       else KEDGE_CHECK(blocks_.attention(layer, attention++, x));
       KEDGE_CHECK(blocks_.feed_forward(layer, x));
     }
+    KEDGE_CHECK(tap(c_.layers, x));
+    KEDGE_CHECK(tap_normalised(x));
     return head(x);
   }
 
  private:
+  Status features() {
+    for (const std::int32_t tap : taps_)
+      if (tap < -1 || tap > c_.layers)
+        return fail(Code::invalid_argument, "transformer",
+                    "taps: expected -1..%lld, one for what enters each layer, found %d",
+                    static_cast<long long>(c_.layers), tap);
+    const auto count = static_cast<std::int64_t>(taps_.size());
+    if (count * c_.width > INT32_MAX)
+      return fail(Code::unsupported, "transformer", "taps: %lld of width %lld are too many",
+                  static_cast<long long>(count), static_cast<long long>(c_.width));
+    KEDGE_TRY(v_.features, graph_.external(Element::f32, count * c_.width));
+    return {};
+  }
+
+  // Places x where the list of taps has `layer`.
+  Status tap(std::int64_t layer, const Tensor& x) {
+    for (std::size_t i = 0; i < taps_.size(); ++i)
+      if (taps_[i] == layer)
+        KEDGE_CHECK(graph_.add<op::PlaceColumns>(
+            {x, v_.features, static_cast<std::int32_t>(static_cast<std::int64_t>(i) * c_.width)}));
+    return {};
+  }
+
+  // The head sees only some rows, so all are normalised here for whoever asks.
+  Status tap_normalised(const Tensor& x) {
+    if (std::find(taps_.begin(), taps_.end(), -1) == taps_.end()) return {};
+    KEDGE_TRY(const Tensor y, graph_.activation(Element::f32, c_.width));
+    KEDGE_CHECK(graph_.add<op::RmsNorm>({x, model_.weights().output_norm, y, c_.norm_eps}));
+    return tap(-1, y);
+  }
+
   // A run has a row at least.
   Status recurrent_tables() {
     if (recurrent_ == nullptr || !(recurrent_->shape() == c_.recurrent))
@@ -93,6 +132,7 @@ class Builder {
   const Model& model_;
   const ModelConfig& c_;
   const RecurrentState* recurrent_;
+  std::span<const std::int32_t> taps_;
   PassValues v_;
   Blocks blocks_;
 };
@@ -100,9 +140,9 @@ class Builder {
 }  // namespace
 
 Result<PassValues> build_transformer(Graph& graph, const Model& model, const KvCache& cache,
-                                     const RecurrentState* recurrent,
-                                     const Tensor& rope_table) noexcept {
-  return Builder(graph, model, cache, recurrent, rope_table).build();
+                                     const RecurrentState* recurrent, const Tensor& rope_table,
+                                     std::span<const std::int32_t> taps) noexcept {
+  return Builder(graph, model, cache, recurrent, rope_table, taps).build();
 }
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <span>
 
 #include "kedge/core/element.hpp"
 #include "kedge/state/recurrent_policy.hpp"
@@ -14,13 +15,14 @@ constexpr std::int64_t default_context = 8192;
 
 // What of a session's options decides its memory; the defaults are those of Session::Options.
 struct SessionShape {
-  std::int64_t context = 0;         // positions; 0: the model's, at most 8192
-  Element cache = Element::f16;     // of keys and values
-  std::int64_t max_rows = 128;      // of one pass
-  std::int64_t max_outputs = 17;    // rows of a pass that may want logits
-  std::int64_t max_top = 64;        // largest logits that sampling may look at
-  std::int64_t sequences = 1;       // that live at once, with forks
-  std::int64_t pages = 0;           // of 64 positions that they share; 0: enough for all
+  std::int64_t context = 0;                 // positions; 0: the model's, at most 8192
+  Element cache = Element::f16;             // of keys and values
+  std::int64_t max_rows = 128;              // of one pass
+  std::int64_t max_outputs = 17;            // rows of a pass that may want logits
+  std::int64_t max_top = 64;                // largest logits that sampling may look at
+  std::int64_t sequences = 1;               // that live at once, with forks
+  std::int64_t pages = 0;                   // of 64 positions that they share; 0: enough for all
+  std::span<const std::int32_t> taps = {};  // Forward::Options::taps
   RecurrentOptions recurrent = {};  // of models with recurrent layers; drafts are max_outputs - 1
 };
 

@@ -38,6 +38,10 @@ class KEDGE_API Forward {
     std::int64_t max_rows = 256;    // of one pass
     std::int64_t max_outputs = 32;  // of one pass: rows that need more than nothing
     std::int64_t max_top = 0;       // the most that Need::top_k may ask for, at most 256
+    // Hidden states that features() has: k in 0..layers is the residual stream that enters layer k,
+    // before that layer's norm (layers: that leaves the last one); -1 what stands behind the final
+    // norm. Read at creation.
+    std::span<const std::int32_t> taps = {};
     Allocator allocator = default_allocator();
   };
 
@@ -73,6 +77,9 @@ class KEDGE_API Forward {
     std::span<const float> logits;
   };
   Top top(std::int64_t i) const noexcept;
+  // The taps of every row of the last pass, wanted or not: f32 [rows, taps * width] in the order of
+  // Options::taps. Empty without taps or before the first pass; the next pass writes over it.
+  Tensor features() const noexcept { return features_; }
   // -1: there is a NaN.
   std::int32_t choice(std::int64_t i) const noexcept { return choice_.as<std::int32_t>()[i]; }
   std::span<const std::int32_t> choices(std::int64_t count) const noexcept {
@@ -98,8 +105,9 @@ class KEDGE_API Forward {
   Buffer rope_;
   Plan plan_;
   Tensor token_, position_, sequence_, tiles_, output_row_, logits_, choice_;
-  Buffer need_;        // of every output
-  Buffer top_memory_;  // of all that top_ points at
+  Tensor all_features_, features_;  // room for max_rows; what the last pass left
+  Buffer need_;                     // of every output
+  Buffer top_memory_;               // of all that top_ points at
   op::TopK::Args top_;
 };
 

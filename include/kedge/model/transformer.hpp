@@ -4,6 +4,8 @@
 // gated delta rule instead of attention (Yang et al. 2024, arXiv 2412.06464).
 #pragma once
 
+#include <span>
+
 #include "kedge/graph/graph.hpp"
 #include "kedge/model/model.hpp"
 #include "kedge/state/kv_cache.hpp"
@@ -18,15 +20,18 @@ struct PassValues {
   Tensor tiles;                      // of op::Attention
   Tensor runs, steps;                // of op/recurrent_run.hpp; empty without recurrent layers
   Tensor output_row;                 // i32 [1, outputs]: the rows whose logits are wanted
+  Tensor features;                   // f32 [rows, taps * width]; empty without taps
   Tensor logits;                     // f32 [outputs, vocabulary]
   Tensor choice;                     // i32 [outputs, 1]: the largest logit, -1 when one is NaN
 };
 
 // `rope_table` is filled by fill_rope_table() for as many positions as the cache has, which holds
 // the layers with attention. `recurrent` has the model's recurrent shape; null where it has none.
+// `taps`: see Forward::Options::taps.
 KEDGE_API Result<PassValues> build_transformer(Graph& graph, const Model& model,
                                                const KvCache& cache,
                                                const RecurrentState* recurrent,
-                                               const Tensor& rope_table) noexcept;
+                                               const Tensor& rope_table,
+                                               std::span<const std::int32_t> taps = {}) noexcept;
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -1,0 +1,33 @@
+// Host side of place_columns on the CPU: one phase, one unit per 256 values of a row.
+#pragma once
+
+#include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/chunk.hpp"
+#include "kedge/op/place_columns.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+namespace cpu {
+struct PlaceColumnsUnit {
+  PhaseBody f32;
+};
+KEDGE_DECLARE_UNITS(PlaceColumnsUnit, place_columns)
+}  // namespace cpu
+
+template <>
+struct Kernel<Cpu, op::PlaceColumns> {
+  static Result<cpu::PhaseList> phases(cpu::Isa isa, const op::PlaceColumns::Args&) noexcept {
+    cpu::PhaseList list;
+    list.item[list.count++] = {cpu::place_columns_unit(isa).f32, units};
+    return list;
+  }
+
+ private:
+  static std::size_t units(const void* args, const cpu::Launch& launch) noexcept {
+    const auto& a = *static_cast<const op::PlaceColumns::Args*>(args);
+    return static_cast<std::size_t>(launch.rows *
+                                    cpu::chunk_count(a.x.width(), cpu::elementwise_chunk));
+  }
+};
+
+}  // namespace kedge::inline KEDGE_ABI
