@@ -94,7 +94,7 @@ int generate(const Options& o) {
   options.memory_budget = o.load.session_budget(*file.model);
   options.max_draft = draft.max_draft();
   Session session = must(Session::create(file.model, options));
-  session.set_drafter(draft.make(session.context() + 1));
+  session.set_drafter(draft.make({session.context() + 1, &file, executor.get(), isa}));
   if (!o.load_session.empty()) must(session.load(must(io::Source::open(o.load_session.c_str()))));
   if (o.sampling.given || o.load_session.empty())
     if (const Status set = session.set_sampling(o.sampling.options); !set)

@@ -14,7 +14,7 @@ Status Blocks::turn(const Tensor& x) {
 
 Status Blocks::store(const Tensor& k, const Tensor& v, std::int64_t index) {
   KEDGE_TRY(const Tensor cache, graph_.state(cache_.layer(index)));
-  return graph_.add<op::KvStore>({k, v, v_.position, v_.sequence, cache_.page_table(), cache,
+  return graph_.add<op::KvStore>({k, v, v_.slot, v_.sequence, cache_.page_table(), cache,
                                   static_cast<std::int32_t>(c_.kv_heads),
                                   static_cast<std::int32_t>(c_.head_dim)});
 }
@@ -56,6 +56,8 @@ Status Blocks::attention(const LayerWeights& l, std::int64_t index, const Tensor
   args.pages = cache_.page_table();
   KEDGE_TRY(args.cache, graph_.state(cache_.layer(index)));
   args.tiles = reach.tiles.empty() ? v_.tiles : reach.tiles;
+  args.slot = v_.slot;
+  args.parent = v_.parent;
   args.y = mixed;
   args.heads = heads;
   args.kv_heads = kv_heads;

@@ -45,7 +45,9 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
   if (hybrid) {
     RecurrentState::Options state;
     KEDGE_TRY(e.policy,
-              recurrent_policy(config_.recurrent, shape.max_outputs - 1, shape.recurrent));
+              recurrent_policy(config_.recurrent,
+                               shape.max_draft < 0 ? shape.max_outputs - 1 : shape.max_draft,
+                               shape.recurrent));
     state.policy = e.policy;
     state.sequences = shape.sequences;
     state.landmarks = shape.recurrent.landmarks;

@@ -1,6 +1,7 @@
 #include "kedge/model/forward.hpp"
 
 #include <algorithm>
+#include <new>
 
 #include "kedge/kernel/cpu/top_k.hpp"
 #include "kedge/op/attention.hpp"
@@ -9,17 +10,18 @@
 namespace kedge::inline KEDGE_ABI {
 
 Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& cpu, KvCache& cache,
-                                const Options& options, RecurrentState* recurrent) noexcept {
+                                const Options& options, RecurrentState* recurrent) noexcept try {
   const ModelConfig& config = model->config();
   if (options.max_top < 0 || options.max_top > op::TopK::max_k)
     return fail(Code::invalid_argument, "forward", "max_top: expected 0..%d, found %lld",
                 op::TopK::max_k, static_cast<long long>(options.max_top));
   Forward forward;
   forward.options_ = options;
-  forward.options_.taps = {};  // the caller's memory
   forward.options_.max_top = std::min(options.max_top, config.vocabulary);
   forward.cpu_ = cpu;
   forward.model_ = std::move(model);
+  forward.taps_.assign(options.taps.begin(), options.taps.end());
+  forward.options_.taps = {};
   forward.cache_ = &cache;
   forward.recurrent_ = recurrent;
   Tensor rope = tensor(nullptr, Element::f32, cache.positions(), config.rotary_dims);
@@ -34,13 +36,15 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   forward.token_ = forward.plan_.locate(values.token);
   forward.position_ = forward.plan_.locate(values.position);
   forward.sequence_ = forward.plan_.locate(values.sequence);
+  if (!options.taps.empty()) forward.features_ = forward.plan_.locate(values.features);
+  forward.slot_ = forward.plan_.locate(values.slot);
+  forward.parent_ = forward.plan_.locate(values.parent);
   if (recurrent != nullptr) {
     forward.runs_ = forward.plan_.locate(values.runs);
     forward.steps_ = forward.plan_.locate(values.steps);
   }
   forward.tiles_ = forward.plan_.locate(values.tiles);
   forward.output_row_ = forward.plan_.locate(values.output_row);
-  if (!options.taps.empty()) forward.all_features_ = forward.plan_.locate(values.features);
   forward.logits_ = forward.plan_.locate(values.logits);
   forward.choice_ = forward.plan_.locate(values.choice);
   KEDGE_TRY(forward.need_, Buffer::create(static_cast<std::size_t>(options.max_outputs), "forward",
@@ -49,6 +53,8 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
             Buffer::create(forward.place_top(forward.options_.max_top, nullptr), "top logits",
                            options.allocator));
   return forward;
+} catch (const std::bad_alloc&) {
+  return fail(Code::out_of_memory, "forward", "no memory");
 }
 
 // Points top_ into memory for k values; returns the bytes that all outputs take.
@@ -92,6 +98,32 @@ Status Forward::finite(std::int64_t i) const noexcept {
               token_.as<std::int32_t>()[r]);
 }
 
+// Which row each stands behind, and where its keys and values go: rows of a sequence one behind the
+// other from the position of the first on, whatever their own.
+Status Forward::place_rows(std::span<const Row> rows) noexcept {
+  auto *slot = slot_.as<std::int32_t>(), *parent = parent_.as<std::int32_t>();
+  std::int32_t first = 0;
+  for (std::size_t i = 0; i < rows.size(); ++i) {
+    const Row& row = rows[i];
+    const auto r = static_cast<std::int32_t>(i);
+    if (i == 0 || row.sequence != rows[i - 1].sequence) first = r;
+    slot[i] = rows[static_cast<std::size_t>(first)].position + r - first;
+    parent[i] = r == first ? -1 : row.parent == Row::before ? r - 1 : row.parent;
+    if (r == first) continue;
+    if (parent[i] < first || parent[i] >= r ||
+        row.position != rows[static_cast<std::size_t>(parent[i])].position + 1)
+      return fail(Code::invalid_argument, "forward",
+                  "row %d: position %d behind row %d: expected an earlier row of sequence %d, from "
+                  "row %d on, and the position behind it",
+                  r, row.position, parent[i], row.sequence, first);
+    if (slot[i] >= cache_->positions())
+      return fail(Code::invalid_argument, "forward",
+                  "row %d: a tree of sequence %d is stored up to position %d, the cache has %lld",
+                  r, row.sequence, slot[i], static_cast<long long>(cache_->positions()));
+  }
+  return {};
+}
+
 Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
   const auto count = static_cast<std::int64_t>(rows.size());
   if (count < 1 || count > options_.max_rows)
@@ -124,20 +156,16 @@ Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
     need_.as<Need>()[outputs] = row.need;
     output_row_.as<std::int32_t>()[outputs++] = static_cast<std::int32_t>(r);
   }
+  KEDGE_CHECK(place_rows(rows));
   KEDGE_CHECK(op::fill_attention_tiles(position_.as<std::int32_t>(), sequence_.as<std::int32_t>(),
-                                       count, tiles_));
+                                       count, tiles_, slot_.as<std::int32_t>()));
   if (recurrent_ != nullptr)
-    KEDGE_CHECK(recurrent_->fill(position_.as<std::int32_t>(), sequence_.as<std::int32_t>(), count,
-                                 runs_, steps_));
+    KEDGE_CHECK(recurrent_->fill(position_.as<std::int32_t>(), sequence_.as<std::int32_t>(),
+                                 parent_.as<std::int32_t>(), count, runs_, steps_));
   if (wants_top && (pass.top < 1 || pass.top > options_.max_top))
     return fail(Code::invalid_argument, "forward", "top: expected 1..%lld, found %lld",
                 static_cast<long long>(options_.max_top), static_cast<long long>(pass.top));
-  features_ = {};
   KEDGE_CHECK(plan_.run(count, outputs, pass.cancel));
-  if (!all_features_.empty()) {
-    features_ = all_features_;
-    features_.extent[0] = count;
-  }
   place_top(wants_top ? pass.top : 0, top_memory_.data());
   if (!wants_top) return {};
   return cpu_.run<op::TopK>(top_, outputs);

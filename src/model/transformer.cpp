@@ -31,6 +31,8 @@ class Builder {
     KEDGE_TRY(v_.token, graph_.external(Element::i32, rows, Graph::Extent::once));
     KEDGE_TRY(v_.position, graph_.external(Element::i32, rows, Graph::Extent::once));
     KEDGE_TRY(v_.sequence, graph_.external(Element::i32, rows, Graph::Extent::once));
+    KEDGE_TRY(v_.slot, graph_.external(Element::i32, rows, Graph::Extent::once));
+    KEDGE_TRY(v_.parent, graph_.external(Element::i32, rows, Graph::Extent::once));
     KEDGE_TRY(v_.tiles, graph_.external(Element::i32, 4 * (rows + 1), Graph::Extent::once));
     v_.tiles.extent[0] = rows + 1;
     v_.tiles.extent[1] = 4;
@@ -38,53 +40,48 @@ class Builder {
               graph_.external(Element::i32, graph_.max_outputs(), Graph::Extent::once));
 
     if (c_.recurrent.layers > 0) KEDGE_CHECK(recurrent_tables());
-    if (!taps_.empty()) KEDGE_CHECK(features());
+    KEDGE_CHECK(expect_taps());
 
     KEDGE_TRY(Tensor x, graph_.activation(Element::f32, c_.width));
     KEDGE_CHECK(graph_.add<op::RowLookup>({v_.token, w.embedding, x}));
     std::int64_t attention = 0, delta = 0;
     for (std::int64_t i = 0; i < c_.layers; ++i) {
-      KEDGE_CHECK(tap(i, x));
       const LayerWeights& layer = w.layers[static_cast<std::size_t>(i)];
+      KEDGE_CHECK(tap(static_cast<std::int32_t>(i), x));
       if (c_.mixer(i) == Mixer::delta) KEDGE_CHECK(blocks_.delta(layer, delta++, x));
       else KEDGE_CHECK(blocks_.attention(layer, attention++, x));
       KEDGE_CHECK(blocks_.feed_forward(layer, x));
     }
-    KEDGE_CHECK(tap(c_.layers, x));
-    KEDGE_CHECK(tap_normalised(x));
+    KEDGE_CHECK(tap(static_cast<std::int32_t>(c_.layers), x));
+    KEDGE_CHECK(tap_norm(x));
     return head(x);
   }
 
  private:
-  Status features() {
+  Status expect_taps() {
     for (const std::int32_t tap : taps_)
-      if (tap < -1 || tap > c_.layers)
+      if (tap < tap_normed || tap > c_.layers)
         return fail(Code::invalid_argument, "transformer",
-                    "taps: expected -1..%lld, one for what enters each layer, found %d",
+                    "taps: expected -1 (behind the final norm) or the number of a layer, 0..%lld, "
+                    "found %d",
                     static_cast<long long>(c_.layers), tap);
-    const auto count = static_cast<std::int64_t>(taps_.size());
-    if (count * c_.width > INT32_MAX)
-      return fail(Code::unsupported, "transformer", "taps: %lld of width %lld are too many",
-                  static_cast<long long>(count), static_cast<long long>(c_.width));
-    KEDGE_TRY(v_.features, graph_.external(Element::f32, count * c_.width));
+    if (taps_.empty()) return {};
+    KEDGE_TRY(v_.features,
+              graph_.external(Element::f32, static_cast<std::int64_t>(taps_.size()) * c_.width));
     return {};
   }
-
-  // Places x where the list of taps has `layer`.
-  Status tap(std::int64_t layer, const Tensor& x) {
+  Status tap(std::int32_t number, const Tensor& x) {
     for (std::size_t i = 0; i < taps_.size(); ++i)
-      if (taps_[i] == layer)
+      if (taps_[i] == number)
         KEDGE_CHECK(graph_.add<op::PlaceColumns>(
             {x, v_.features, static_cast<std::int32_t>(static_cast<std::int64_t>(i) * c_.width)}));
     return {};
   }
-
-  // The head sees only some rows, so all are normalised here for whoever asks.
-  Status tap_normalised(const Tensor& x) {
-    if (std::find(taps_.begin(), taps_.end(), -1) == taps_.end()) return {};
-    KEDGE_TRY(const Tensor y, graph_.activation(Element::f32, c_.width));
-    KEDGE_CHECK(graph_.add<op::RmsNorm>({x, model_.weights().output_norm, y, c_.norm_eps}));
-    return tap(-1, y);
+  Status tap_norm(const Tensor& x) {
+    if (std::find(taps_.begin(), taps_.end(), tap_normed) == taps_.end()) return {};
+    KEDGE_TRY(const Tensor h, graph_.activation(Element::f32, c_.width));
+    KEDGE_CHECK(graph_.add<op::RmsNorm>({x, model_.weights().output_norm, h, c_.norm_eps}));
+    return tap(tap_normed, h);
   }
 
   // A run has a row at least.

@@ -2,68 +2,26 @@
 #include <algorithm>
 
 #include "kedge/sample/softmax.hpp"
-#include "kedge/spec/session.hpp"
-#include "spec/timer.hpp"
-#include "spec/walk.hpp"
+#include "kedge/verify/tree.hpp"
+#include "spec/open_round.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
-// The prompt first, then what was generated, as if the drafter had been there from the beginning.
-Status Session::tell_drafter() noexcept {
-  drafting_ = false;
-  const auto prompt = static_cast<std::size_t>(std::min(prompt_, size_));
-  KEDGE_CHECK(drafter_.begin(text().first(prompt)));
-  KEDGE_CHECK(drafter_.append(text().subspan(prompt)));
-  drafting_ = true;
-  return {};
-}
-
-Status Session::propose(std::int64_t most) noexcept {
-  draft::Ask ask;
-  ask.count = most;
-  ask.position = size_;
-  ask.sampling = &sampler_.options();
-  KEDGE_CHECK(drafter_.propose(ask, draft_));
-  if (draft_.size() > most)
-    return fail(Code::invalid_argument, drafter_.name(),
-                "proposal: expected at most %lld tokens, found %lld", static_cast<long long>(most),
-                static_cast<long long>(draft_.size()));
-  if (!draft_.chain())
-    return fail(Code::invalid_argument, drafter_.name(), "proposal: a tree, asked for a chain");
-  return {};
-}
-
-// How many of the drafts a constraint does not rule out. Behind an end token nothing follows.
-std::int64_t Session::allowed_drafts(std::span<const std::int32_t> drafts,
-                                     std::span<const std::int32_t> end_tokens) const noexcept {
-  if (!constraint_) return static_cast<std::int64_t>(drafts.size());
-  ConstraintState state = state_;
-  for (std::size_t i = 0; i < drafts.size(); ++i) {
-    const std::int32_t token = drafts[i];
-    // The pass says what is wrong with a token that does not exist.
-    if (token < 0 || token >= model().config().vocabulary) break;
-    if (spec::contains(end_tokens, token))
-      return static_cast<std::int64_t>(constraint_.accepts_end(state) ? i + 1 : i);
-    if (!constraint_.allows(state, token)) return static_cast<std::int64_t>(i);
-    state = constraint_.advance(state, token);
-  }
-  return static_cast<std::int64_t>(drafts.size());
-}
-
-verify::Chosen Session::choose(Walk& walk, std::int64_t row) noexcept {
-  const auto i = static_cast<std::size_t>(row);
+// The token after `depth` drafts that hold, from the logits of an output of the last pass.
+verify::Chosen Session::choose(Walk& walk, std::int64_t output, std::int64_t depth) noexcept {
+  const auto i = static_cast<std::size_t>(depth);
   const auto failed = [&](const Error& error) {
     walk.error = error;
     return verify::Chosen{0, false, true};
   };
   const Forward& forward = engine_->forward;
-  if (const Status finite = forward.finite(row); !finite) return failed(finite.error());
+  if (const Status finite = forward.finite(output); !finite) return failed(finite.error());
   Sampler::Draw draw;
-  draw.logits = forward.logits(row);
-  draw.largest = forward.choice(row);
-  draw.position = size_ + row;
+  draw.logits = forward.logits(output);
+  draw.largest = forward.choice(output);
+  draw.position = size_ + depth;
   draw.text = text();
-  draw.drafts = walk.drafts.first(i);
+  draw.drafts = tokens_.first(i);  // the drafts that hold are what was chosen
   if (constraint_) {
     constraint_.mask(walk.state, allowed_);
     const bool may_end = constraint_.accepts_end(walk.state);
@@ -75,7 +33,7 @@ verify::Chosen Session::choose(Walk& walk, std::int64_t row) noexcept {
     }
     draw.allowed = allowed_;
   } else {
-    const Forward::Top top = forward.top(row);
+    const Forward::Top top = forward.top(output);
     draw.top_ids = top.tokens;
     draw.top_logits = top.logits;
   }
@@ -96,94 +54,140 @@ verify::Chosen Session::choose(Walk& walk, std::int64_t row) noexcept {
   return {*token, walk.reason != StopReason::none};
 }
 
-Result<Session::Round> Session::round(const RoundOptions& options) noexcept {
+// Drafts, and makes room for the pass. The pass yields one token more than the drafts that hold.
+Status Session::open_round(const RoundOptions& options, OpenRound& open) noexcept {
   if (size_ == sequence_.length())
     return fail(Code::invalid_argument, "session", "round before begin");
   spec::Timer timer;
+  open.options = options;
   if (sequence_.length() + 1 < size_) {
     KEDGE_CHECK(catch_up(options.cancel));
     stats_.prefill_ms += timer.lap_ms();
   }
   const std::int64_t room = context() - sequence_.length();
-  Round result;
   if (room < 1 || options.limit < 1) {
-    result.stop = room < 1 ? StopReason::context_full : StopReason::token_limit;
-    return result;
+    open.result.stop = room < 1 ? StopReason::context_full : StopReason::token_limit;
+    return {};
   }
-
-  // 1. Draft. The pass yields one token more than the drafts that hold.
-  const std::int64_t most = std::min({options_.max_draft, options.limit - 1, room - 1});
-  if (drafter_ && !drafting_) KEDGE_CHECK(tell_drafter());
+  open.most = std::min({options_.max_draft, options.limit - 1, room - 1});
+  KEDGE_CHECK(tell_drafter());
   draft_.clear();
-  if (drafter_ && most > 0) KEDGE_CHECK(propose(most));
-  const std::int64_t proposed = draft_.size();
-  draft_.cut(allowed_drafts(draft_.tokens(), options.end_tokens));
-  const std::span<const std::int32_t> drafts = draft_.tokens();
-  const std::int64_t count = draft_.size();
-  const double draft_ms = timer.lap_ms();
+  if (drafter_ && open.most > 0) {
+    open.asked = open.most;
+    KEDGE_CHECK(propose(open.most, open.asked));
+  }
+  open.proposed = draft_.size();
+  constrain_draft(options.end_tokens);
+  open.draft_ms = timer.lap_ms();
+  const std::int64_t rows = 1 + draft_.size();
+  KEDGE_TRY(Transaction transaction,
+            draft_.chain() ? sequence_.begin(rows) : sequence_.begin_tree(rows));
+  open.transaction.emplace(std::move(transaction));
 
-  // 2. One pass over the newest token and the drafts.
-  KEDGE_TRY(Transaction transaction, sequence_.begin(1 + count));
-  const auto first = static_cast<std::int32_t>(transaction.first_position());
-  for (std::int64_t i = 0; i <= count; ++i)
-    rows_[static_cast<std::size_t>(i)] = {
-        i == 0 ? text().back() : drafts[static_cast<std::size_t>(i - 1)],
-        first + static_cast<std::int32_t>(i), sequence_.index(), need()};
-  KEDGE_CHECK(engine_->forward.evaluate(rows_.first(static_cast<std::size_t>(count + 1)),
-                                        {sampler_.needs_top(), options.cancel}));
-  const double target_ms = timer.lap_ms();
+  const auto first = static_cast<std::int32_t>(open.transaction->first_position());
+  rows_[0] = {text().back(), first, sequence_.index(), need()};
+  for (std::size_t i = 0; i < draft_.tokens().size(); ++i) {
+    const std::int32_t parent = draft_.parents()[i] + 1;
+    Row& row = rows_[i + 1];
+    row = {draft_.tokens()[i], rows_[static_cast<std::size_t>(parent)].position + 1,
+           sequence_.index(), need(), parent};
+    open.depth = std::max<std::int64_t>(open.depth, row.position - first);
+  }
+  return {};
+}
 
-  // 3. Verify: the drafts that the target draws too, then its own token, up to what ends the text.
-  const bool may_fail = !transaction.can_commit(1) && options.stop.mark != nullptr;
-  if (may_fail) options.stop.mark(options.stop.context);
-  Walk walk{drafts, options.end_tokens, options.stop, state_, StopReason::none, {}};
-  const verify::Accepted accepted =
-      verify::coupled(drafts, [&](std::int64_t row) { return choose(walk, row); });
-  if (accepted.tokens == 0) return unexpected(walk.error);
-  const auto tokens = tokens_.first(static_cast<std::size_t>(accepted.tokens));
-  const double verify_ms = timer.lap_ms();
+// The drafts that the target draws too, then its own token, up to what ends the text.
+Status Session::verify_round(OpenRound& open) noexcept {
+  spec::Timer timer;
+  open.runs_again = !open.transaction->can_commit(1);
+  open.marked = open.runs_again && open.options.stop.mark != nullptr;
+  if (open.marked) open.options.stop.mark(open.options.stop.context);
+  open.walk = {open.options.end_tokens, open.options.stop, state_, StopReason::none, {}};
+  const auto most = static_cast<std::size_t>(std::min(open.most, open.depth));
+  open.accepted = verify::coupled_tree(draft_.tokens(), draft_.parents(), path_.first(most),
+                                       [&](std::int64_t row, std::int64_t depth) {
+                                         return choose(open.walk, open.first_output + row, depth);
+                                       });
+  open.verify_ms = timer.lap_ms();
+  if (open.accepted.tokens == 0) return unexpected(open.walk.error);
+  return {};
+}
 
-  // 4. Commit what plain decoding would have evaluated: everything before the newest token.
-  if (const Status done = commit(transaction, accepted.tokens); !done) {
-    if (may_fail) options.stop.undo(options.stop.context);
+// Commits what plain decoding would have evaluated: everything before the newest token.
+Result<Session::Round> Session::close_round(OpenRound& open) noexcept {
+  spec::Timer timer;
+  const verify::Accepted accepted = open.accepted;
+  const std::int64_t first = sequence_.length();
+  if (const Status done = commit(open); !done) {
+    if (open.marked) open.options.stop.undo(open.options.stop.context);
     return unexpected(done.error());
   }
+  const auto tokens = tokens_.first(static_cast<std::size_t>(accepted.tokens));
   std::copy(tokens.begin(), tokens.end(), text_.as<std::int32_t>() + size_);
   size_ += accepted.tokens;
-  state_ = walk.state;
+  state_ = open.walk.state;
+  Round& result = open.result;
   result.tokens = tokens;
   if (alternatives_ >= 0) result.logprobs = logprobs_.first(tokens.size());
-  result.proposed = count;
+  result.proposed = draft_.size();
   result.evaluated = accepted.evaluated;
   result.accepted = accepted.count;
-  result.stop = walk.reason;
-  if (drafting_) {
-    drafting_ = static_cast<bool>(drafter_.append(tokens));
-    if (drafting_) drafter_.feedback({most, result.evaluated, result.accepted});
-  }
-  count_round(result, count + 1);
-  stats_.cut += proposed - count;
-  stats_.draft_ms += draft_ms;
-  stats_.target_ms += target_ms;
-  stats_.verify_ms += verify_ms;
+  result.stop = open.walk.reason;
+  // What was verified is certain whatever the drafter says to it: one that cannot take it is told
+  // the whole text at the next round.
+  if (drafting_ && show_rows(first, open) && tell_drafter())
+    drafter_.feedback({open.asked, result.evaluated, result.accepted});
+  count_round(result, open.depth, 1 + draft_.size());
+  stats_.cut += open.proposed - draft_.size();
+  stats_.draft_ms += open.draft_ms;
+  stats_.target_ms += open.target_ms;
+  stats_.verify_ms += open.verify_ms;
   stats_.commit_ms += timer.lap_ms();
   return result;
 }
 
+// The hidden states of the committed rows, which in a tree lie apart.
+Status Session::show_rows(std::int64_t first, const OpenRound& open) noexcept {
+  if (draft_.chain()) return show_drafter(first, open.first_row, open.accepted.tokens);
+  for (std::int64_t i = 0; i < open.accepted.tokens; ++i)
+    KEDGE_CHECK(show_drafter(first + i, open.first_row + branch_[static_cast<std::size_t>(i)], 1));
+  return {};
+}
+
+Result<Session::Round> Session::round(const RoundOptions& options) noexcept {
+  OpenRound open;
+  KEDGE_CHECK(open_round(options, open));
+  if (open.rows() == 0) return open.result;
+  spec::Timer timer;
+  KEDGE_CHECK(engine_->forward.evaluate(rows_.first(static_cast<std::size_t>(open.rows())),
+                                        {sampler_.needs_top(), options.cancel}));
+  open.target_ms = timer.lap_ms();
+  KEDGE_CHECK(verify_round(open));
+  return close_round(open);
+}
+
 // Where too few states are kept for it, the accepted rows run again: the policy checkpoint, or a
 // depth below a round's rows. Cancelling stops at a pass, and this is still the same round.
-Status Session::commit(Transaction& transaction, std::int64_t count) noexcept {
-  if (transaction.can_commit(count)) return transaction.commit(count);
+Status Session::commit(OpenRound& open) noexcept {
+  const std::int64_t count = open.accepted.tokens;
+  if (!draft_.chain()) {
+    // The rows of the drafts that hold, but for one that ends the text: it is the newest token.
+    branch_[0] = 0;
+    for (std::size_t i = 1; i < static_cast<std::size_t>(count); ++i) branch_[i] = path_[i - 1] + 1;
+    return open.transaction->commit(branch_.first(static_cast<std::size_t>(count)));
+  }
+  if (open.transaction->can_commit(count)) return open.transaction->commit(count);
   const auto rows = rows_.first(static_cast<std::size_t>(count));
   for (Row& row : rows) row.need = Need::none;
-  KEDGE_CHECK(transaction.commit(0));
+  KEDGE_CHECK(open.transaction->commit(0));
   KEDGE_TRY(Transaction again, sequence_.begin(count, 1));
   KEDGE_CHECK(engine_->forward.evaluate(rows, {}));
+  open.first_row = 0;
   stats_.rerun_rows += count;
   return again.commit(count);
 }
 
-void Session::count_round(const Round& r, std::int64_t width) noexcept {
+void Session::count_round(const Round& r, std::int64_t depth, std::int64_t width) noexcept {
   const auto fresh = static_cast<std::int64_t>(r.tokens.size());
   ++stats_.rounds;
   stats_.tokens += fresh;
@@ -191,7 +195,7 @@ void Session::count_round(const Round& r, std::int64_t width) noexcept {
   stats_.evaluated += r.evaluated;
   stats_.accepted += r.accepted;
   stats_.rejected_rows += width - fresh;
-  for (std::int64_t i = 0; i < r.proposed; ++i) ++stats_.reached[static_cast<std::size_t>(i)];
+  for (std::int64_t i = 0; i < depth; ++i) ++stats_.reached[static_cast<std::size_t>(i)];
   for (std::int64_t i = 0; i < r.accepted; ++i) ++stats_.held[static_cast<std::size_t>(i)];
   ++stats_.width[static_cast<std::size_t>(width)];
 }

@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <new>
 
+#include "spec/open_round.hpp"
 #include "spec/timer.hpp"
 #include "spec/walk.hpp"
 
@@ -28,18 +29,26 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   if (options.prefill_rows < 1 || options.prefill_rows > 4096)
     return fail(Code::invalid_argument, place, "prefill_rows: expected 1..4096, found %lld",
                 static_cast<long long>(options.prefill_rows));
+  if (options.together < 1 || options.together > options.sequences)
+    return fail(Code::invalid_argument, place, "together: expected 1..%lld sequences, found %lld",
+                static_cast<long long>(options.sequences),
+                static_cast<long long>(options.together));
   KEDGE_TRY(const Cpu cpu, Cpu::create({options.isa, options.executor}));
   session.options_.isa = cpu.isa();
+  session.options_.taps = {};  // the forward has a copy
 
   SessionShape shape;
   shape.context = options.context;
   shape.cache = options.cache;
-  shape.max_rows = std::max(options.prefill_rows, options.max_draft + 1);
-  shape.max_outputs = options.max_draft + 1;
+  const std::int64_t rows = options.together * (options.max_draft + 1);
+  shape.max_rows = std::max(options.prefill_rows, rows);
+  shape.max_outputs = rows;
   shape.max_top = most_top;
   shape.sequences = options.sequences;
   shape.pages = options.pages;
   shape.recurrent = options.recurrent;
+  shape.max_draft = options.max_draft;
+  shape.taps = options.taps;
   KEDGE_CHECK(model->check_budget(shape, options.memory_budget));
 
   session.engine_ = std::make_shared<Engine>();
@@ -67,8 +76,14 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   forward.max_rows = shape.max_rows;
   forward.max_outputs = shape.max_outputs;
   forward.max_top = most_top;
+  forward.taps = options.taps;
   forward.allocator = options.allocator;
   const std::int64_t vocabulary = config.vocabulary;
+  KEDGE_TRY(engine.rows,
+            Buffer::create(static_cast<std::size_t>(rows) * sizeof(Row), place, options.allocator));
+  KEDGE_TRY(engine.rounds,
+            Buffer::create(static_cast<std::size_t>(options.together) * sizeof(OpenRound), place,
+                           options.allocator));
   KEDGE_TRY(engine.forward, Forward::create(std::move(model), cpu, engine.cache, forward,
                                             engine.recurrent.or_null()));
   KEDGE_TRY(session.sequence_, Sequence::create(engine.cache, engine.recurrent.or_null()));
@@ -86,8 +101,8 @@ Status Session::allocate() noexcept {
   const auto fresh = static_cast<std::size_t>(options_.max_draft) + 1;
   const auto words = static_cast<std::size_t>(model().config().vocabulary + 31) / 32;
   const std::size_t best = fresh * static_cast<std::size_t>(max_alternatives);
-  const std::size_t bytes =
-      rows * sizeof(Row) + 4 * (fresh + words + fresh) + best * sizeof(Alternative);
+  const std::size_t bytes = fresh * sizeof(ConstraintState) + rows * sizeof(Row) +
+                            best * sizeof(Alternative) + 4 * (4 * fresh + words);
   KEDGE_TRY(draft_, draft::Draft::create({options_.max_draft, 0, options_.allocator}));
   KEDGE_TRY(scratch_, Buffer::create(bytes, place, options_.allocator));
   std::byte* memory = scratch_.data();
@@ -95,9 +110,12 @@ Status Session::allocate() noexcept {
     span = {new (memory) T[count], count};
     memory += count * sizeof(T);
   };
+  take(guess_states_, fresh);
   take(rows_, rows);
   take(best_, best);
   take(tokens_, fresh);
+  take(path_, fresh);
+  take(branch_, fresh);
   take(allowed_, words);
   take(logprobs_, fresh);
   return {};
@@ -159,6 +177,7 @@ Status Session::pass(std::int64_t first, std::int64_t count, std::int64_t keep, 
   KEDGE_CHECK(engine_->forward.evaluate(rows_.first(static_cast<std::size_t>(count)),
                                         {sampler_.needs_top(), cancel}));
   KEDGE_CHECK(transaction.commit(count));
+  KEDGE_CHECK(show_drafter(first, 0, count));
   stats_.rerun_rows += std::clamp<std::int64_t>(seen_ - first, 0, count);
   return {};
 }
@@ -223,29 +242,25 @@ Result<std::int32_t> Session::append(std::span<const std::int32_t> tokens,
   const auto undo = [&](const Error& error) {
     size_ = old_size;
     if (error.code == Code::cancelled) size_ = std::max(old_size, sequence_.length());
-    else if (const auto went = sequence_.rewind(std::min(old_length, sequence_.length())); !went)
-      return went.error();
+    cut_drafter();
+    if (error.code != Code::cancelled)
+      if (const auto went = sequence_.rewind(std::min(old_length, sequence_.length())); !went)
+        return went.error();
     seen_ = std::max(seen_, old_length);
     constrained_ = old_constrained;
     replay_constraint();
-    drafting_ = false;
     return error;
   };
+  if (const Status told = tell_drafter(); !told) return unexpected(undo(told.error()));
   if (const Status done = prefill(options); !done) return unexpected(undo(done.error()));
   constrained_ = size_;
   replay_constraint();
   // The matcher is told at the end, when nothing can fail any more.
-  Walk walk{{}, options.end_tokens, {}, state_, {}, {}};
-  const verify::Chosen chosen = choose(walk, 0);
+  Walk walk{options.end_tokens, {}, state_, {}, {}};
+  const verify::Chosen chosen = choose(walk, 0, 0);
   if (chosen.failed) return unexpected(undo(walk.error));
   text_.as<std::int32_t>()[size_++] = chosen.token;
-  if (drafter_) {
-    Status told;
-    if (drafting_) told = drafter_.append(text().subspan(static_cast<std::size_t>(old_size)));
-    else told = tell_drafter();
-    if (!told) return unexpected(undo(told.error()));
-    drafting_ = true;
-  }
+  if (const Status told = tell_drafter(); !told) return unexpected(undo(told.error()));
   state_ = walk.state;
   ended_ = walk.reason;
   if (options.stop.push != nullptr && options.stop.push(options.stop.context, chosen.token) &&

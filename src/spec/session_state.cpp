@@ -40,7 +40,7 @@ Status Session::rewind(std::int64_t count) noexcept {
   KEDGE_CHECK(sequence_.rewind(std::min(sequence_.length(), seen_)));
   size_ = count;
   prompt_ = std::min(prompt_, count);
-  drafting_ = false;
+  cut_drafter();
   replay_constraint();
   return {};
 }

@@ -1,5 +1,4 @@
-// What verification has found so far in one pass: nothing of it is in the session until the end, so
-// a round that fails has changed nothing.
+// What verification has found so far in one pass.
 #pragma once
 
 #include <algorithm>
@@ -9,7 +8,6 @@
 namespace kedge::inline KEDGE_ABI {
 
 struct Session::Walk {
-  std::span<const std::int32_t> drafts;
   std::span<const std::int32_t> end_tokens;
   StopMatcher stop;
   ConstraintState state;  // after what was chosen so far

@@ -67,6 +67,18 @@ void KvCache::shorten(std::int32_t sequence, std::int64_t length) noexcept {
   while (used > kept) give_back(table(sequence)[--used]);
 }
 
+void KvCache::move_row(std::int32_t sequence, std::int64_t from, std::int64_t to) noexcept {
+  const std::byte* source = page(table(sequence)[from / page_positions]);
+  std::byte* target = page(table(sequence)[to / page_positions]);
+  for (std::int64_t layer = 0; layer < layout_.layers; ++layer)
+    for (std::int64_t head = 0; head < layout_.kv_heads; ++head) {
+      const std::size_t block = layout_.offset(0, layer, head);
+      copy_slot(layout_, source + block, from % page_positions, target + block,
+                to % page_positions);
+    }
+  ++moved_rows_;
+}
+
 void KvCache::share(std::int32_t from, std::int32_t to, std::int64_t length) noexcept {
   const std::int64_t count = (length + page_positions - 1) / page_positions;
   for (std::int64_t i = 0; i < count; ++i) {

@@ -7,24 +7,22 @@ namespace kedge::cases {
 
 template <>
 inline std::vector<Case<op::PlaceColumns>> cases<op::PlaceColumns>() {
+  struct Shape {
+    int width, first, behind;
+  };
   std::vector<Case<op::PlaceColumns>> list;
-  const auto add = [&list](int width, int column, int all) {
-    list.push_back({"width " + std::to_string(width) + " at " + std::to_string(column),
+  for (const Shape s : {Shape{1, 0, 0}, Shape{16, 16, 0}, Shape{33, 5, 7}, Shape{576, 576, 576}})
+    list.push_back({std::to_string(s.width) + " from " + std::to_string(s.first) + " of " +
+                        std::to_string(s.first + s.width + s.behind),
                     [=](Workspace& w, std::int64_t rows) {
                       op::PlaceColumns::Args a;
-                      a.x = w.random(1, 1.0f, rows, width);
-                      a.y = w.random(2, 1.0f, rows, all);
-                      a.column = column;
+                      a.x = w.random(1, 1.0f, rows, s.width);
+                      a.y = w.random(2, 1.0f, rows, s.first + s.width + s.behind);
+                      a.first = s.first;
                       return a;
                     },
-                    0,  // copies
-                    {19}});
-  };
-  add(1, 0, 1);
-  add(17, 3, 20);
-  add(256, 0, 1024);
-  add(576, 576, 1728);
-  add(1025, 7, 2000);
+                    0,
+                    {17}});
   return list;
 }
 

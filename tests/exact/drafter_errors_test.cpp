@@ -9,7 +9,7 @@ namespace kedge::tests {
 namespace {
 
 struct Odd {
-  enum class Kind { too_many, tree, outside, begin_fails, propose_fails, append_fails };
+  enum class Kind { too_many, outside, begin_fails, propose_fails, append_fails };
   Kind kind;
   int appended = 0;
   Status begin(std::span<const std::int32_t>) noexcept {
@@ -23,8 +23,7 @@ struct Odd {
   }
   Status propose(const draft::Ask& ask, draft::Draft& draft) noexcept {
     const std::int64_t count = kind == Kind::too_many ? draft.capacity() : ask.count;
-    for (std::int64_t i = 0; i < count; ++i)
-      draft.push_behind(kind == Kind::tree ? -1 : i - 1, kind == Kind::outside ? 1 << 30 : 0);
+    for (std::int64_t i = 0; i < count; ++i) draft.push(kind == Kind::outside ? 1 << 30 : 0);
     if (kind == Kind::propose_fails) return fail(Code::device, "odd drafter", "propose fails");
     return {};
   }
@@ -48,7 +47,6 @@ TEST_F(SessionErrors, DraftersThatMisbehave) {
     still_works(*session, "a drafter that does not begin");
   }
   const std::pair<Odd::Kind, Code> cases[] = {{Odd::Kind::too_many, Code::invalid_argument},
-                                              {Odd::Kind::tree, Code::invalid_argument},
                                               {Odd::Kind::outside, Code::invalid_argument},
                                               {Odd::Kind::propose_fails, Code::device}};
   for (const auto& [kind, code] : cases) {

@@ -64,7 +64,7 @@ class MiniHybrid {
     std::vector<std::int32_t> run_memory(24), step_memory(4 * tokens.size());
     const Tensor runs = tensor(run_memory.data(), Element::i32, 2, 12);
     const Tensor steps = tensor(step_memory.data(), Element::i32, rows, 4);
-    KEDGE_CHECK(state.fill(positions.data(), numbers.data(), rows, runs, steps));
+    KEDGE_CHECK(state.fill(positions.data(), numbers.data(), nullptr, rows, runs, steps));
     for (std::int64_t l = 0; l < layers; ++l) {
       const Layer& w = layer_[l];
       std::vector<float> raw = product(w.raw, h), decay = product(w.decay, h),

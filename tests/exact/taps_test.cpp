@@ -1,159 +1,107 @@
-// Taps: the hidden states that drafters read are those that the pass computes, whatever runs beside
-// a row, and a pass that has them computes the same logits as one that has none.
+// Hidden states that a forward keeps: what the layers before a tap make of the text, equal however
+// the text is split, and nothing else changes because of them.
 #include <gtest/gtest.h>
 
-#include <array>
+#include <cmath>
+#include <cstring>
 
 #include "exact/errors.hpp"
-#include "exact/evaluate.hpp"
 #include "exact/tiny_model.hpp"
-#include "kedge/kernel/cpu/panel.hpp"
+#include "kedge/model/forward.hpp"
+#include "kedge/state/sequence.hpp"
 
 namespace kedge::tests {
 namespace {
 
-struct Tapped {
-  Logits logits;
-  std::vector<float> features;  // [length, taps * width]
+using Floats = std::vector<float>;
+
+struct Evaluated {
+  Floats features, logits;  // of all rows
 };
 
-Tapped run(const std::shared_ptr<const Model>& model, std::span<const std::int32_t> text,
-           std::span<const std::int64_t> chunks, std::span<const std::int32_t> taps,
-           Need need = Need::logits) {
+Evaluated evaluate(const std::shared_ptr<const Model>& model, std::span<const std::int32_t> text,
+                   std::vector<std::int32_t> taps, std::int64_t chunk) {
   const ModelConfig& c = model->config();
-  Tapped found{Logits(c.vocabulary), {}};
-  const Cpu cpu = *Cpu::create({});
-  KvCache::Options kv;
-  kv.positions = static_cast<std::int64_t>(text.size());
-  auto cache = KvCache::create(c.attention_layers(), c.kv_heads, c.head_dim, kv);
-  RecurrentState recurrent;
-  if (!c.recurrent.empty()) recurrent = *RecurrentState::create(c.recurrent, {});
+  auto cache = KvCache::create(c.attention_layers(), c.kv_heads, c.head_dim,
+                               {.element = Element::f32, .positions = 256});
+  EXPECT_TRUE(cache);
   Forward::Options options;
-  options.max_rows = options.max_outputs = *std::max_element(chunks.begin(), chunks.end());
+  options.max_outputs = 256;
   options.taps = taps;
-  auto forward = Forward::create(model, cpu, *cache, options, recurrent.or_null());
+  auto forward = Forward::create(model, *Cpu::create({}), *cache, options);
   EXPECT_TRUE(forward) << show(forward.error());
-  auto sequence = Sequence::create(*cache, recurrent.or_null());
-  for (const std::int64_t count : chunks) {
-    auto transaction = sequence->begin(count);
-    const std::int64_t first = transaction->first_position();
+  taps.clear();  // the forward has a copy
+  auto sequence = Sequence::create(*cache);
+  Evaluated e;
+  const auto size = static_cast<std::int64_t>(text.size());
+  for (std::int64_t first = 0; first < size; first += chunk) {
+    const std::int64_t count = std::min(chunk, size - first);
     std::vector<Row> rows;
-    for (std::int64_t p = first; p < first + count; ++p)
-      rows.push_back({text[static_cast<std::size_t>(p)], static_cast<std::int32_t>(p),
-                      sequence->index(), need});
+    for (std::int64_t i = first; i < first + count; ++i)
+      rows.push_back({text[static_cast<std::size_t>(i)], static_cast<std::int32_t>(i),
+                      sequence->index(), Need::logits});
+    auto transaction = sequence->begin(count);
     EXPECT_TRUE(forward->run(rows));
-    const Tensor f = forward->features();
-    if (taps.empty()) {
-      EXPECT_TRUE(f.empty());
-    } else {
-      EXPECT_EQ(f.rows(), count);
-      EXPECT_EQ(f.width(), static_cast<std::int64_t>(taps.size()) * c.width);
-      found.features.insert(found.features.end(), f.as<float>(),
-                            f.as<float>() + f.rows() * f.width());
-    }
-    if (need == Need::logits)
-      for (std::int64_t i = 0; i < count; ++i) found.logits.set(first + i, forward->logits(i));
     EXPECT_TRUE(transaction->commit(count));
-  }
-  return found;
-}
-
-constexpr std::int64_t length = 70;
-
-TEST(Taps, ChangeNoLogitAndDoNotDependOnTheSplit) {
-  for (const TinyKind kind : {TinyKind(Element::f32), TinyKind(Element::q4_0, "qwen3")}) {
-    const auto model = load_tiny(tiny_spec(kind));
-    ASSERT_NE(model, nullptr);
-    const auto text = random_tokens(3, length, model->config().vocabulary);
-    const std::int32_t taps[] = {1, -1, 0, static_cast<std::int32_t>(model->config().layers), 1};
-    const Tapped plain = run(model, text, equal_chunks(length, 1), {});
-    const Tapped one = run(model, text, equal_chunks(length, 1), taps);
-    EXPECT_TRUE(same_bytes(plain.logits, one.logits));
-    for (const std::int64_t width : {2, 16, 23, 70}) {
-      const Tapped wide = run(model, text, equal_chunks(length, width), taps);
-      EXPECT_TRUE(same_bytes(plain.logits, wide.logits)) << width;
-      EXPECT_EQ(one.features, wide.features) << width;
-    }
-    // Rows whose logits nobody wants have them too.
-    const Tapped unwanted = run(model, text, equal_chunks(length, 16), taps, Need::none);
-    EXPECT_EQ(one.features, unwanted.features);
-  }
-}
-
-// Tap 0 is the embedding; what enters layer 1 is what leaves a model of one layer; the final norm
-// of what leaves the last layer is tap -1; and its product with the head the logits.
-TEST(Taps, AreWhatTheListSays) {
-  TinySpec spec;
-  spec.layers = 2;
-  TinyFile file = make_tiny(spec);
-  auto loaded = load_bytes(file.write());
-  ASSERT_TRUE(loaded);
-  TinyFile half = make_tiny(spec);
-  half.spec.layers = 1;
-  std::erase_if(half.tensors, [](const TinyTensor& t) { return t.name.starts_with("blk.1."); });
-  auto first_layer = load_bytes(half.write());
-  ASSERT_TRUE(first_layer) << show(first_layer.error());
-
-  const auto text = random_tokens(4, length, spec.vocabulary);
-  const std::int32_t taps[] = {0, 1, 2, -1};
-  const Tapped found = run(*loaded, text, equal_chunks(length, 16), taps);
-  const std::int32_t last[] = {1};
-  const Tapped shorter = run(*first_layer, text, equal_chunks(length, 16), last);
-  const auto width = static_cast<std::size_t>(spec.width);
-  std::vector<float> row(width);
-  const ModelWeights& w = (*loaded)->weights();
-  for (std::size_t p = 0; p < static_cast<std::size_t>(length); ++p) {
-    const float* f = found.features.data() + p * 4 * width;
-    cpu::decode_panel_row(w.embedding.element,
-                          w.embedding.data + static_cast<std::size_t>(text[p] / 16) *
-                                                 cpu::panel_bytes(w.embedding.element, spec.width),
-                          text[p] % 16, spec.width, row.data());
-    ASSERT_EQ(std::memcmp(f, row.data(), width * 4), 0) << p;
-    ASSERT_EQ(std::memcmp(f + width, shorter.features.data() + p * width, width * 4), 0) << p;
-    double squares = 0;
-    for (std::size_t i = 0; i < width; ++i) squares += double{f[2 * width + i]} * f[2 * width + i];
-    const double scale =
-        1 / std::sqrt(squares / double(spec.width) + double{(*loaded)->config().norm_eps});
-    for (std::size_t i = 0; i < width; ++i)
-      ASSERT_NEAR(f[3 * width + i], f[2 * width + i] * scale * w.output_norm.as<float>()[i], 1e-5);
-    const auto logits = found.logits.row(static_cast<std::int64_t>(p));
-    for (const std::int64_t token : {std::int64_t{0}, spec.vocabulary - 1}) {
-      cpu::decode_panel_row(w.output.element,
-                            w.output.data + static_cast<std::size_t>(token / 16) *
-                                                cpu::panel_bytes(w.output.element, spec.width),
-                            token % 16, spec.width, row.data());
-      double sum = 0;
-      for (std::size_t i = 0; i < width; ++i) sum += double{row[i]} * f[3 * width + i];
-      ASSERT_NEAR(logits[static_cast<std::size_t>(token)], sum, 1e-4) << p;
+    const Tensor f = forward->features();
+    for (std::int64_t i = 0; i < count; ++i) {
+      if (!f.empty())
+        e.features.insert(e.features.end(), f.row<float>(i), f.row<float>(i) + f.width());
+      const auto logits = forward->logits(i);
+      e.logits.insert(e.logits.end(), logits.begin(), logits.end());
     }
   }
+  return e;
 }
 
-TEST(Taps, OfHybridModels) {
-  auto model = Model::load(KEDGE_GOLDEN_DIR "/hybrid/three.gguf", {});
-  ASSERT_TRUE(model) << show(model.error());
-  const auto layers = static_cast<std::int32_t>((*model)->config().layers);
-  const auto text = random_tokens(3, length, (*model)->config().vocabulary);
-  const std::int32_t taps[] = {-1, layers, 2};
-  const Tapped plain = run(*model, text, equal_chunks(length, 16), {});
-  const Tapped found = run(*model, text, equal_chunks(length, 16), taps);
-  const Tapped one = run(*model, text, equal_chunks(length, 1), taps);
-  EXPECT_TRUE(same_bytes(plain.logits, found.logits));
-  EXPECT_EQ(one.features, found.features);
-}
-
-TEST(Taps, OutsideTheModelAreErrors) {
-  const auto model = load_tiny(tiny_spec(TinyKind(Element::f32)));
-  KvCache::Options kv;
-  kv.positions = 64;
+TEST(Taps, AreTheResidualStreamBetweenTheLayers) {
+  TinySpec spec = tiny_spec({Element::f32}, 4);
+  const auto model = load_tiny(spec);
+  ASSERT_NE(model, nullptr);
   const ModelConfig& c = model->config();
-  auto cache = KvCache::create(c.layers, c.kv_heads, c.head_dim, kv);
-  for (const std::int32_t tap : {-2, static_cast<std::int32_t>(c.layers) + 1}) {
+  const auto layers = static_cast<std::int32_t>(c.layers);
+  const auto text = random_tokens(1, 71, spec.vocabulary);
+  const auto width = static_cast<std::size_t>(c.width);
+  const std::vector<std::int32_t> taps = {layers, 0, tap_normed, 1, 0};
+  const Evaluated plain = evaluate(model, text, {}, 16), e = evaluate(model, text, taps, 16);
+  EXPECT_TRUE(plain.features.empty());
+  ASSERT_EQ(e.features.size(), text.size() * taps.size() * width);
+  EXPECT_EQ(0, std::memcmp(plain.logits.data(), e.logits.data(), 4 * e.logits.size()));
+  for (const std::int64_t chunk : {1, 3, 71}) {
+    const Evaluated other = evaluate(model, text, taps, chunk);
+    EXPECT_EQ(0, std::memcmp(other.features.data(), e.features.data(), 4 * e.features.size()))
+        << chunk;
+  }
+  const Tensor& norm = model->weights().output_norm;
+  for (std::size_t r = 0; r < text.size(); ++r) {
+    const float* row = e.features.data() + r * taps.size() * width;
+    // What enters layer 0 is the embedding, the same for equal tokens, and here twice.
+    EXPECT_EQ(0, std::memcmp(row + width, row + 4 * width, 4 * width));
+    for (std::size_t other = 0; other < r; ++other)
+      EXPECT_EQ(text[r] == text[other],
+                0 == std::memcmp(row + width, e.features.data() + (other * taps.size() + 1) * width,
+                                 4 * width));
+    EXPECT_NE(0, std::memcmp(row + 3 * width, row + width, 4 * width)) << "layer 0 did something";
+    EXPECT_NE(0, std::memcmp(row + 3 * width, row, 4 * width)) << "so did the others";
+    // The normed one is the norm of what leaves the last layer.
+    double square = 0;
+    for (std::size_t i = 0; i < width; ++i) square += double(row[i]) * row[i];
+    const double scale = 1 / std::sqrt(square / double(width) + double(c.norm_eps));
+    for (std::size_t i = 0; i < width; ++i)
+      EXPECT_NEAR(row[2 * width + i], row[i] * scale * double(norm.row<float>(0)[i]),
+                  1e-5 * (1 + std::abs(row[2 * width + i])));
+  }
+}
+
+TEST(Taps, OfLayersThatDoNotExistAreErrors) {
+  const auto model = load_tiny(tiny_spec({Element::f32}, 4));
+  const ModelConfig& c = model->config();
+  auto cache = KvCache::create(c.layers, c.kv_heads, c.head_dim, {.positions = 64});
+  for (const std::int32_t wrong : {-2, static_cast<std::int32_t>(c.layers) + 1}) {
     Forward::Options options;
-    options.taps = {&tap, 1};
+    options.taps = {&wrong, 1};
     const auto forward = Forward::create(model, *Cpu::create({}), *cache, options);
-    ASSERT_FALSE(forward);
-    EXPECT_NE(std::strstr(forward.error().reason, "taps"), nullptr) << show(forward.error());
+    EXPECT_TRUE(fails_with(forward, Code::invalid_argument, {"taps", std::to_string(wrong).c_str()}));
   }
 }
 

@@ -10,6 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "kedge/draft/ngram_counts.hpp"
+
 namespace {
 
 using Entry = int (*)(const std::uint8_t*, std::size_t);
@@ -55,6 +57,17 @@ TEST(FuzzEntries, FolderIndex) {
 }
 TEST(FuzzEntries, Config) { mutate(fuzz_config, contents("qwen3/config.json"), 1 << 20); }
 TEST(FuzzEntries, Json) { mutate(fuzz_json, contents("biased/config.json"), 1 << 20); }
+
+TEST(FuzzEntries, NgramCounts) {
+  std::vector<std::byte> bytes;
+  kedge::io::Sink sink = kedge::io::Sink::memory(bytes);
+  auto counts = kedge::draft::NgramCounts::create(kedge::draft::NgramCounts::for_text(40));
+  ASSERT_TRUE(counts);
+  const std::int32_t text[] = {1, 2, 3, 1, 2, 4, 1, 2, 3, 3, 3, 1, 2, 5};
+  ASSERT_TRUE(counts->learn(text, 0, 1, 4));
+  ASSERT_TRUE(counts->save(sink));
+  mutate(fuzz_ngram_counts, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, 1 << 20);
+}
 
 // What fuzz_config's own weights fit to: the whole way to a model.
 TEST(FuzzEntries, AConfigThatFits) {

@@ -108,7 +108,7 @@ class ToyModel {
     std::vector<std::int32_t> run_memory(12 * (1 + sequences.size())), step_memory(4 * x.size());
     const Tensor runs = tensor(run_memory.data(), Element::i32, 1 + sequences.size(), 12);
     const Tensor steps = tensor(step_memory.data(), Element::i32, rows, 4);
-    KEDGE_CHECK(state_.fill(positions.data(), numbers.data(), rows, runs, steps));
+    KEDGE_CHECK(state_.fill(positions.data(), numbers.data(), nullptr, rows, runs, steps));
     op::RecurrentLimits limits{rows,
                                state_.planes(),
                                state_.sequences() * state_.record_slots(),

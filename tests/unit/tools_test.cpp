@@ -132,7 +132,12 @@ TEST(Tools, BadUsageExitsWith2) {
   expect_error("generate --model " + tiny_model() + " --tokens 1 --logprobs 21", 2, "--logprobs");
   expect_error("generate --model x --tokens 1 --backend vulkan", 2, "kedge op");
   expect_error("generate --model x --tokens 1 --draft lookup:n=99", 2, "--draft");
-  expect_error("generate --model x --tokens 1 --draft oracle", 2, "--draft");
+  // Kinds and keys that do not exist are answered with those that do.
+  expect_error("generate --model x --tokens 1 --draft oracle", 2, "one of lookup");
+  expect_error("generate --model x --tokens 1 --draft lookup+oracle", 2, "one of lookup");
+  expect_error("generate --model x --tokens 1 --draft lookup:m=9", 2, "n=1..31, min=1..1024");
+  expect_error("generate --model x --tokens 1 --draft lookup:n=2,n=3", 2, "twice");
+  expect_error("generate --model x --tokens 1 --draft lookup:extend=oracle", 2, "one of lookup");
   expect_error("logits --model x --tokens 1,b --out y", 2, "--tokens");
   expect_error("op no_such_operator --in x", 2, "rms_norm");
   expect_error("bench", 2, "usage");

@@ -56,7 +56,7 @@ int decode(const Options& o) {
   Session plain = must(Session::create(file.model, options));
   options.max_draft = draft.max_draft();
   Session speculative = must(Session::create(file.model, options));
-  speculative.set_drafter(draft.make(options.context + 1));
+  speculative.set_drafter(draft.make({options.context + 1, &file, executor.get(), isa}));
   GenerateOptions run;
   run.max_tokens = o.max_tokens;
   if (file.tokenizer && !o.ignore_end) run.end_tokens = file.tokenizer->ends();

@@ -70,7 +70,8 @@ class Continuations {
   Session make() {
     Session session = must(Session::create(file_.model, session_));
     must(session.set_sampling(options_.sampling));
-    session.set_drafter(options_.draft.make(session.context() + 1));
+    session.set_drafter(
+        options_.draft.make({session.context() + 1, &file_, session_.executor, options_.isa}));
     session.set_least_need(Need::logits);
     return session;
   }

@@ -241,7 +241,9 @@ SpeculationReport check_speculation(const ModelFile& file, const std::vector<Pro
     const std::vector<std::int32_t> plain = checker.plain(prompt);
     bool equal = true;
     if (options.draft.drafts)
-      equal &= checker.speculative(prompt, options.draft.make(length + tokens + 1), plain, report);
+      equal &= checker.speculative(
+          prompt, options.draft.make({length + tokens + 1, &file, executor.get(), options.isa}),
+          plain, report);
     for (std::size_t next = 0; next < pairs.size();) {
       std::vector<draft::Scripted::Step> steps;
       // A draft is cut where the text ends, so a pair must fit as a whole to count.

@@ -7,7 +7,8 @@
 //
 // Cost: linear in the history. One pass of the Z algorithm (Gusfield, "Algorithms on Strings, Trees
 // and Sequences", 1997) over the reversed text gives, for every earlier position, the length of the
-// match that ends there.
+// match that ends there. An index of n-grams would have to compare every occurrence of the shortest
+// ones; this is 10 us for 8192 tokens, and a drafter that is not asked only copies tokens.
 #pragma once
 
 #include <algorithm>
@@ -16,6 +17,7 @@
 
 #include "kedge/core/buffer.hpp"
 #include "kedge/draft/drafter.hpp"
+#include "kedge/draft/hold_rates.hpp"
 
 namespace kedge::inline KEDGE_ABI::draft {
 
@@ -45,6 +47,7 @@ class Lookup {
 
   Status begin(std::span<const std::int32_t> tokens) noexcept {
     size_ = 0;
+    experience_.reset();
     return append(tokens);
   }
 
@@ -67,6 +70,7 @@ class Lookup {
     const std::int32_t* x = history_.as<std::int32_t>();
     std::int32_t* z = match_.as<std::int32_t>();
     const std::int64_t n = size_;
+    experience_.begin(n);
     // z[i]: how many tokens before and including position n-1-i equal the text's last ones.
     std::int64_t left = 0, right = 0, best = 0;
     for (std::int64_t i = 1; i < n; ++i) {
@@ -83,20 +87,25 @@ class Lookup {
     const std::int64_t count = std::min(options_.length, ask.count);
     for (std::int64_t i = 0; i < count; ++i) {
       const std::int64_t from = n - best + i;  // past the end: the draft continues itself
-      draft.push(from < n ? x[from] : draft.tokens()[static_cast<std::size_t>(from - n)]);
+      const std::int32_t token =
+          from < n ? x[from] : draft.tokens()[static_cast<std::size_t>(from - n)];
+      if (!experience_.push(ask, draft, token, HoldRates::cell(z[best] + i, 1, 1))) break;
     }
     return {};
   }
 
-  void feedback(const Outcome&) noexcept {}
+  void feedback(const Outcome&) noexcept {
+    experience_.learn({history_.as<const std::int32_t>(), static_cast<std::size_t>(size_)});
+  }
   const char* name() const noexcept { return "lookup"; }
 
  private:
   Options options_;
   Buffer history_, match_;
   std::int64_t size_ = 0;
+  Experience experience_;
 };
 
-static_assert(Drafter<Lookup>);
+static_assert(Drafter<Lookup> && Truncates<Lookup>);
 
 }  // namespace kedge::inline KEDGE_ABI::draft

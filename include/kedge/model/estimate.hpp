@@ -22,8 +22,9 @@ struct SessionShape {
   std::int64_t max_top = 64;                // largest logits that sampling may look at
   std::int64_t sequences = 1;               // that live at once, with forks
   std::int64_t pages = 0;                   // of 64 positions that they share; 0: enough for all
-  std::span<const std::int32_t> taps = {};  // Forward::Options::taps
-  RecurrentOptions recurrent = {};  // of models with recurrent layers; drafts are max_outputs - 1
+  RecurrentOptions recurrent = {};          // of models with recurrent layers
+  std::int64_t max_draft = -1;              // of a round; -1: max_outputs - 1
+  std::span<const std::int32_t> taps = {};  // hidden states that are kept (Forward::Options::taps)
 };
 
 struct MemoryEstimate {

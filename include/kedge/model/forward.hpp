@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <memory>
 #include <span>
+#include <vector>
 
 #include "kedge/graph/plan.hpp"
 #include "kedge/model/model.hpp"
@@ -24,12 +25,18 @@ enum class Need : std::uint8_t {
   logits,  // all of them
 };
 
-// One token to evaluate. Rows of a sequence are consecutive, with ascending positions.
+// One token to evaluate. Rows of a sequence are consecutive, and each stands behind the row before
+// it, at the next position, unless it says that it branches off an earlier one.
 struct Row {
+  static constexpr std::int32_t before = -1;
+
   std::int32_t token = 0;
   std::int32_t position = 0;
   std::int32_t sequence = 0;
   Need need = Need::none;
+  // The row of this call that it stands behind; a pass with branches is a tree to its sequence too
+  // (Sequence::begin_tree).
+  std::int32_t parent = before;
 };
 
 class KEDGE_API Forward {
@@ -38,9 +45,8 @@ class KEDGE_API Forward {
     std::int64_t max_rows = 256;    // of one pass
     std::int64_t max_outputs = 32;  // of one pass: rows that need more than nothing
     std::int64_t max_top = 0;       // the most that Need::top_k may ask for, at most 256
-    // Hidden states that features() has: k in 0..layers is the residual stream that enters layer k,
-    // before that layer's norm (layers: that leaves the last one); -1 what stands behind the final
-    // norm. Read at creation.
+    // Hidden states that are kept of every row: k in 0..layers is the residual stream that enters
+    // layer k (layers: that leaves the last), tap_normed what stands behind the final norm. Copied.
     std::span<const std::int32_t> taps = {};
     Allocator allocator = default_allocator();
   };
@@ -77,15 +83,15 @@ class KEDGE_API Forward {
     std::span<const float> logits;
   };
   Top top(std::int64_t i) const noexcept;
-  // The taps of every row of the last pass, wanted or not: f32 [rows, taps * width] in the order of
-  // Options::taps. Empty without taps or before the first pass; the next pass writes over it.
-  Tensor features() const noexcept { return features_; }
   // -1: there is a NaN.
   std::int32_t choice(std::int64_t i) const noexcept { return choice_.as<std::int32_t>()[i]; }
   std::span<const std::int32_t> choices(std::int64_t count) const noexcept {
     return {choice_.as<std::int32_t>(), static_cast<std::size_t>(count)};
   }
 
+  std::span<const std::int32_t> taps() const noexcept { return taps_; }
+  // Of the last pass: f32 [rows, taps * width], in the order of the list; empty without taps.
+  Tensor features() const noexcept { return features_; }
   const Model& model() const noexcept { return *model_; }
   std::int64_t max_rows() const noexcept { return options_.max_rows; }
   std::int64_t max_outputs() const noexcept { return options_.max_outputs; }
@@ -95,6 +101,7 @@ class KEDGE_API Forward {
 
  private:
   std::size_t place_top(std::int64_t k, std::byte* memory) noexcept;
+  Status place_rows(std::span<const Row> rows) noexcept;
 
   Options options_;
   Cpu cpu_;
@@ -102,12 +109,13 @@ class KEDGE_API Forward {
   KvCache* cache_ = nullptr;
   RecurrentState* recurrent_ = nullptr;
   Tensor runs_, steps_;
+  std::vector<std::int32_t> taps_;
+  Tensor features_;
   Buffer rope_;
   Plan plan_;
-  Tensor token_, position_, sequence_, tiles_, output_row_, logits_, choice_;
-  Tensor all_features_, features_;  // room for max_rows; what the last pass left
-  Buffer need_;                     // of every output
-  Buffer top_memory_;               // of all that top_ points at
+  Tensor token_, position_, sequence_, slot_, parent_, tiles_, output_row_, logits_, choice_;
+  Buffer need_;        // of every output
+  Buffer top_memory_;  // of all that top_ points at
   op::TopK::Args top_;
 };
 

@@ -17,13 +17,18 @@ class RecurrentState;
 // What a caller writes before a run, and what stands there afterwards. Values of the graph.
 struct PassValues {
   Tensor token, position, sequence;  // i32 [1, rows]
+  Tensor slot, parent;               // of op::Attention, always there: equal position without trees
   Tensor tiles;                      // of op::Attention
   Tensor runs, steps;                // of op/recurrent_run.hpp; empty without recurrent layers
+  Tensor features;                   // f32 [rows, taps * width]; empty without taps
   Tensor output_row;                 // i32 [1, outputs]: the rows whose logits are wanted
   Tensor features;                   // f32 [rows, taps * width]; empty without taps
   Tensor logits;                     // f32 [outputs, vocabulary]
   Tensor choice;                     // i32 [outputs, 1]: the largest logit, -1 when one is NaN
 };
+
+// The hidden state behind the final norm, among taps (Forward::Options::taps).
+constexpr std::int32_t tap_normed = -1;
 
 // `rope_table` is filled by fill_rope_table() for as many positions as the cache has, which holds
 // the layers with attention. `recurrent` has the model's recurrent shape; null where it has none.

@@ -1,5 +1,5 @@
-// place_columns: y[r][column + i] = x[r][i], the other columns of y staying as they are: rows side
-// by side, as inputs of a matrix that reads several of them at once.
+// place_columns: copies x into the columns first .. first + width - 1 of y, whose other columns
+// stay: how several tensors come to stand side by side in one row.
 #pragma once
 
 #include "kedge/op/op.hpp"
@@ -11,29 +11,29 @@ struct PlaceColumns {
 
   struct Args {
     Tensor x, y;
-    std::int32_t column = 0;
+    std::int32_t first = 0;
   };
 
   template <class Visitor>
   static constexpr void fields(Visitor&& v) {
     v.tensor("x", &Args::x, Role::input, "[rows, width] f32");
-    v.tensor("y", &Args::y, Role::inout, "[rows, column + width or more] f32");
-    v.setting("column", &Args::column, "of y that column 0 of x goes to");
+    v.tensor("y", &Args::y, Role::inout, "[rows, at least first + width] f32");
+    v.setting("first", &Args::first, "column of y that the first of x goes to");
   }
 
   static Status infer(Args& a) noexcept {
-    if (a.y.empty()) a.y = tensor(nullptr, Element::f32, a.x.rows(), a.column + a.x.width());
+    if (a.y.empty()) a.y = tensor(nullptr, Element::f32, a.x.rows(), a.first + a.x.width());
     return {};
   }
 
   static Status check(const Args& a) noexcept {
-    const std::int64_t rows = a.x.rows(), width = a.x.width();
-    KEDGE_CHECK(expect_shape(name, "x", a.x, Element::f32, rows, width));
-    KEDGE_CHECK(expect_shape(name, "y", a.y, Element::f32, rows, a.y.width()));
-    if (a.column < 0 || a.column + width > a.y.width())
+    KEDGE_CHECK(expect_shape(name, "x", a.x, Element::f32, a.x.rows(), a.x.width()));
+    KEDGE_CHECK(expect_shape(name, "y", a.y, Element::f32, a.x.rows(), a.y.width()));
+    if (a.first < 0 || a.first + a.x.width() > a.y.width())
       return fail(Code::invalid_argument, name,
-                  "column: %lld columns from %d on do not fit into %lld",
-                  static_cast<long long>(width), a.column, static_cast<long long>(a.y.width()));
+                  "first: columns %d..%lld do not lie within the %lld of y", a.first,
+                  static_cast<long long>(a.first + a.x.width() - 1),
+                  static_cast<long long>(a.y.width()));
     return {};
   }
 

@@ -30,10 +30,14 @@ class KEDGE_API Session {
     Element cache = Element::f16;     // of keys and values: f32, f16, bf16 or q8_0
     std::int64_t max_draft = 16;      // tokens drafted per round, at most 31
     std::int64_t prefill_rows = 128;  // of one pass over the prompt
+    // Hidden states that are kept of every row, for drafters that read them: draft::Drafter's
+    // taps(). Copied.
+    std::span<const std::int32_t> taps = {};
     // Most bytes that this session may take beside the model's weights; 0: no limit. Refused with
     // the bytes needed and the context that would fit, before anything is allocated.
     std::uint64_t memory_budget = 0;
     std::int64_t sequences = 1;  // this session and its forks, as many as live at once
+    std::int64_t together = 1;   // of these, that round_together() may have turns of
     // Pages of 64 positions that these share; 0: enough for all at their longest.
     std::int64_t pages = 0;
     // How the state of recurrent layers is kept, in models that have some.
@@ -47,6 +51,14 @@ class KEDGE_API Session {
     std::span<const float> logprobs;  // of `tokens`; empty unless reported
     std::int64_t proposed = 0, evaluated = 0, accepted = 0;
     StopReason stop = StopReason::none;
+  };
+
+  // What round_together() does for one session, and what came of it.
+  struct Turn {
+    Session* session = nullptr;
+    RoundOptions options = {};
+    Round round = {};
+    Status status = {};  // of this session alone
   };
 
   static constexpr std::int32_t max_alternatives = 20;
@@ -100,6 +112,12 @@ class KEDGE_API Session {
     return round(RoundOptions{limit, end_tokens, {}, nullptr});
   }
 
+  // A round of each of several sessions, forks of one another, in one pass over the weights. Each
+  // gets the bytes that it would get alone, whatever the others draft, and fails alone, but for the
+  // pass itself, which fails for all (also when one is cancelled). The time of the pass is in the
+  // statistics of every one. An error is returned when the turns themselves are wrong.
+  static Status round_together(std::span<Turn> turns) noexcept;
+
   // begin() and rounds until something ends it.
   Result<StopReason> generate(std::span<const std::int32_t> prompt,
                               const GenerateOptions& options) noexcept;
@@ -150,9 +168,10 @@ class KEDGE_API Session {
     KvCache cache;
     RecurrentState recurrent;
     Forward forward;
+    Buffer rows, rounds;  // of sessions that have rounds together
   };
-  // What verification has found so far.
-  struct Walk;
+  struct Walk;       // what verification has found so far
+  struct OpenRound;  // between the parts of a round
 
   Status allocate() noexcept;
   Need need() const noexcept;
@@ -162,13 +181,19 @@ class KEDGE_API Session {
   Status catch_up(const std::atomic<bool>* cancel) noexcept;
   Status pass(std::int64_t first, std::int64_t count, std::int64_t keep, Need last,
               const std::atomic<bool>* cancel) noexcept;
-  Status commit(Transaction& transaction, std::int64_t count) noexcept;
   Status tell_drafter() noexcept;
-  Status propose(std::int64_t most) noexcept;
-  std::int64_t allowed_drafts(std::span<const std::int32_t> drafts,
-                              std::span<const std::int32_t> end_tokens) const noexcept;
-  verify::Chosen choose(Walk& walk, std::int64_t row) noexcept;
-  void count_round(const Round& round, std::int64_t width) noexcept;
+  void cut_drafter() noexcept;
+  Status show_drafter(std::int64_t first, std::int64_t row, std::int64_t count) noexcept;
+  Status propose(std::int64_t most, std::int64_t count) noexcept;
+  void constrain_draft(std::span<const std::int32_t> end_tokens) noexcept;
+  verify::Chosen choose(Walk& walk, std::int64_t output, std::int64_t depth) noexcept;
+  static Status expect_together(std::span<Turn> turns) noexcept;
+  Status open_round(const RoundOptions& options, OpenRound& open) noexcept;
+  Status verify_round(OpenRound& open) noexcept;
+  Result<Round> close_round(OpenRound& open) noexcept;
+  Status commit(OpenRound& open) noexcept;
+  Status show_rows(std::int64_t first, const OpenRound& open) noexcept;
+  void count_round(const Round& round, std::int64_t depth, std::int64_t width) noexcept;
   void replay_constraint() noexcept;
   TokenEvent event(const GenerateOptions& options, std::int64_t position, std::int64_t index,
                    std::int32_t token) const noexcept;
@@ -180,7 +205,9 @@ class KEDGE_API Session {
   std::shared_ptr<Engine> engine_;
   Sequence sequence_;
   draft::AnyDrafter drafter_;
-  bool drafting_ = false;  // drafter_ knows the text
+  bool drafting_ = false;      // drafter_ knows a text:
+  std::int64_t told_ = 0;      // its tokens,
+  std::int64_t featured_ = 0;  // and the positions whose hidden states it has seen
   draft::Draft draft_;
   Sampler sampler_;
   Constraint constraint_;
@@ -196,7 +223,9 @@ class KEDGE_API Session {
 
   Buffer scratch_;  // of one pass
   std::span<Row> rows_;
-  std::span<std::int32_t> tokens_;
+  // Of a round: the tokens chosen, which drafts hold, and which rows of a tree are committed.
+  std::span<std::int32_t> tokens_, path_, branch_;
+  std::span<ConstraintState> guess_states_;
   std::span<std::uint32_t> allowed_;
   std::span<float> logprobs_;
   std::span<Alternative> best_;

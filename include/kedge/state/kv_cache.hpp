@@ -56,6 +56,10 @@ class KEDGE_API KvCache {
   Status reserve(std::int32_t sequence, std::int64_t length, std::int64_t end) noexcept;
   // Gives back the pages of the sequence that hold none of its first `length` positions.
   void shorten(std::int32_t sequence, std::int64_t length) noexcept;
+  // Copies what is stored of position `from` to position `to`, both reserved.
+  void move_row(std::int32_t sequence, std::int64_t from, std::int64_t to) noexcept;
+  // Rows copied by it since creation, each in all layers.
+  std::int64_t moved_rows() const noexcept { return moved_rows_; }
   // Lets a newly claimed sequence share the pages of another one's first `length` positions.
   void share(std::int32_t from, std::int32_t to, std::int64_t length) noexcept;
 
@@ -88,7 +92,7 @@ class KEDGE_API KvCache {
   Buffer used_;    // i32 [sequences]: pages that the sequence has, -1 when unclaimed
   Buffer free_;    // i32 [pages]: a stack of page numbers
   Buffer shares_;  // i32 [pages]: sequences that have the page
-  std::int64_t free_count_ = 0, copied_pages_ = 0;
+  std::int64_t free_count_ = 0, copied_pages_ = 0, moved_rows_ = 0;
 };
 
 }  // namespace kedge::inline KEDGE_ABI

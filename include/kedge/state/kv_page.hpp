@@ -124,6 +124,28 @@ void for_slot_bytes(const KvPageLayout& layout, std::int64_t slot, F&& f) noexce
   call(layout.value_index(slot, 0) * size, layout.value_width() * size);
 }
 
+// Copies what a head block holds for one slot to a slot of another block (or of the same one).
+KEDGE_INLINE void copy_slot(const KvPageLayout& layout, const std::byte* from,
+                            std::int64_t from_slot, std::byte* to, std::int64_t to_slot) noexcept {
+  const auto move = [&](std::int64_t base, std::int64_t stride, std::int64_t bytes) {
+    __builtin_memcpy(to + base + to_slot * stride, from + base + from_slot * stride,
+                     static_cast<std::size_t>(bytes));
+  };
+  if (layout.element == Element::q8_0) {
+    const std::int64_t dims = layout.head_dim, blocks = dims / 32;
+    const std::int64_t quanta = page_positions * dims, values = quanta + quanta / 32 * 2;
+    for (std::int64_t d = 0; d < dims; ++d) move(d * page_positions, 1, 1);
+    for (std::int64_t b = 0; b < blocks; ++b) move(quanta + 2 * b * page_positions, 2, 2);
+    move(values, dims, dims);
+    move(values + quanta, 2 * blocks, 2 * blocks);
+    return;
+  }
+  const std::int64_t size = traits(layout.element).bytes;
+  for (std::int64_t d = 0; d < layout.head_dim; ++d)
+    move(layout.key_index(0, d) * size, size, size);
+  move(layout.value_index(0, 0) * size, layout.value_width() * size, layout.value_width() * size);
+}
+
 // Writes zeros for the positions from `slot` on of a page that stands alone.
 inline void clear_positions(const KvPageLayout& layout, std::byte* page,
                             std::int64_t slot) noexcept {

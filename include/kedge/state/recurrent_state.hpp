@@ -39,10 +39,11 @@ class KEDGE_API RecurrentState {
     Allocator allocator = default_allocator();
   };
 
-  // Bytes copied since creation, of columns and records. Planes are never copied, and committing,
-  // undoing and going back to a kept state copy nothing at all.
+  // Bytes copied since creation, of columns and records. Planes are never copied, and committing
+  // rows that follow one another, undoing and going back to a kept state copy nothing at all.
   struct Copied {
     std::uint64_t forks = 0;      // rings of forked sequences
+    std::uint64_t branches = 0;   // columns and records of a tree's branch that stood apart
     std::uint64_t landmarks = 0;  // conv_width - 1 columns when one is made, and when gone to
   };
 
@@ -90,18 +91,24 @@ class KEDGE_API RecurrentState {
   // A pass over `rows` rows from the position on, of whose states the last min(keep, rows, depth)
   // are kept. Room for them is made by forgetting the oldest kept states, never the one where the
   // sequence stands. Of columns, those are stored that the kept states look back at.
-  Status begin(std::int32_t sequence, std::int64_t rows, std::int64_t keep) noexcept;
+  // A tree keeps the states after all of its rows, which depth() of the policy has to allow.
+  Status begin(std::int32_t sequence, std::int64_t rows, std::int64_t keep,
+               bool tree = false) noexcept;
   // Whether n rows of the pass can be committed: 0 or more than rows - keep.
   bool can_commit(std::int32_t sequence, std::int64_t n) const noexcept;
   // An error that says how much is kept leaves the pass open.
   Status commit(std::int32_t sequence, std::int64_t n) noexcept;
+  // Of a tree: these rows, each the parent of the next, the first being row 0 of the pass.
+  Status commit(std::int32_t sequence, std::span<const std::int32_t> branch) noexcept;
   // The pass has never happened.
   void abandon(std::int32_t sequence) noexcept;
 
   // Completes the tables of op/recurrent_run.hpp for the rows of a pass, whose sequences have
-  // begun theirs: each one's rows follow one another and are all of them.
-  Status fill(const std::int32_t* position, const std::int32_t* sequence, std::int64_t rows,
-              const Tensor& runs, const Tensor& steps) const noexcept;
+  // begun theirs: each one's rows follow one another and are all of them. `parent`: of trees, the
+  // row of the call before each in its branch, -1 before a sequence's first; null: no trees.
+  Status fill(const std::int32_t* position, const std::int32_t* sequence,
+              const std::int32_t* parent, std::int64_t rows, const Tensor& runs,
+              const Tensor& steps) const noexcept;
 
   // Takes n tokens back; asking for more than depth() is an error that says how much is kept.
   Status undo(std::int32_t sequence, std::int64_t n) noexcept;
@@ -150,7 +157,7 @@ class KEDGE_API RecurrentState {
     std::int64_t column_floor, record_floor;  // what lies below was overwritten
     std::int64_t rows, keep, stored;          // of the open pass
     std::int32_t kept, landmarks, taken;      // entries, and planes of the pass
-    bool claimed, open;
+    bool claimed, open, tree;
   };
   struct Landmark {
     std::int64_t position;
@@ -169,6 +176,7 @@ class KEDGE_API RecurrentState {
   Landmark& mark_of(std::int32_t number) const noexcept {
     return landmarks_.as<Landmark>()[number];
   }
+  void gather(std::int32_t sequence, std::span<const std::int32_t> branch) noexcept;
   Status expect_idle(std::int32_t sequence) const noexcept;
   std::int64_t tail(std::int64_t position) const noexcept;
   bool has(const Text& text, const Kept& entry, std::int64_t position) const noexcept;

@@ -7,6 +7,7 @@
 
 #include <cstdint>
 #include <limits>
+#include <span>
 #include <utility>
 
 #include "kedge/state/kv_cache.hpp"
@@ -49,6 +50,14 @@ class KEDGE_API Sequence {
   // goes; a pass that is sure to be committed as a whole asks for 1.
   inline Result<Transaction> begin(
       std::int64_t rows, std::int64_t keep = std::numeric_limits<std::int64_t>::max()) noexcept;
+  // The same for rows that form a tree: the first is its root, and a branch of it can be committed.
+  // With a recurrent state there are at most tree_rows().
+  inline Result<Transaction> begin_tree(std::int64_t rows) noexcept;
+  std::int64_t tree_rows() const noexcept {
+    if (recurrent_ == nullptr) return std::numeric_limits<std::int64_t>::max();
+    const RecurrentPolicy& policy = recurrent_->policy();
+    return policy.kind == RecurrentPolicy::Kind::checkpoint ? 1 : policy.depth;
+  }
 
   // Where rewind(length) would go.
   std::int64_t nearest(std::int64_t length) const noexcept {
@@ -83,6 +92,7 @@ class KEDGE_API Sequence {
 
  private:
   friend class Transaction;
+  inline Result<Transaction> open(std::int64_t rows, std::int64_t keep, bool tree) noexcept;
   KvCache* cache_ = nullptr;
   RecurrentState* recurrent_ = nullptr;
   std::int32_t index_ = -1;
@@ -93,7 +103,9 @@ class KEDGE_API Sequence {
 class [[nodiscard]] Transaction {
  public:
   Transaction(Transaction&& other) noexcept
-      : sequence_(std::exchange(other.sequence_, nullptr)), rows_(other.rows_) {}
+      : sequence_(std::exchange(other.sequence_, nullptr)),
+        rows_(other.rows_),
+        tree_(other.tree_) {}
   Transaction& operator=(Transaction&&) = delete;
   // Not committed: it has never happened.
   ~Transaction() {
@@ -119,29 +131,64 @@ class [[nodiscard]] Transaction {
       return fail(Code::invalid_argument, "transaction", "commit: expected 0..%lld, found %lld",
                   static_cast<long long>(rows_), static_cast<long long>(n));
     if (recurrent() != nullptr) KEDGE_CHECK(recurrent()->commit(sequence_->index_, n));
-    sequence_->length_ += n;
-    sequence_->open_ = false;
-    sequence_ = nullptr;
+    close(n);
+    return {};
+  }
+  // Of a tree: keeps these rows, each the parent of the next, from row 0 on. Those that do not
+  // stand together yet are moved, one row of keys and values per layer each (KvCache::moved_rows).
+  Status commit(std::span<const std::int32_t> branch) noexcept {
+    if (sequence_ == nullptr)
+      return fail(Code::invalid_argument, "transaction", "it was committed before");
+    bool ascending = tree_ && (branch.empty() || (branch[0] == 0 && branch.back() < rows_));
+    for (std::size_t i = 1; i < branch.size(); ++i)
+      ascending = ascending && branch[i] > branch[i - 1];
+    if (!ascending)
+      return fail(Code::invalid_argument, "transaction",
+                  "commit of a branch of %zu rows: expected ascending rows of a tree of %lld, from "
+                  "0 on",
+                  branch.size(), static_cast<long long>(tree_ ? rows_ : 0));
+    if (recurrent() != nullptr) KEDGE_CHECK(recurrent()->commit(sequence_->index_, branch));
+    const std::int64_t first = sequence_->length_;
+    for (std::size_t i = 0; i < branch.size(); ++i)
+      if (const auto to = static_cast<std::int64_t>(i); branch[i] != to)
+        sequence_->cache_->move_row(sequence_->index_, first + branch[i], first + to);
+    close(static_cast<std::int64_t>(branch.size()));
     return {};
   }
 
  private:
   friend class Sequence;
-  Transaction(Sequence* sequence, std::int64_t rows) noexcept : sequence_(sequence), rows_(rows) {}
+  Transaction(Sequence* sequence, std::int64_t rows, bool tree) noexcept
+      : sequence_(sequence), rows_(rows), tree_(tree) {}
+  void close(std::int64_t n) noexcept {
+    sequence_->length_ += n;
+    sequence_->open_ = false;
+    sequence_ = nullptr;
+  }
   RecurrentState* recurrent() const noexcept { return sequence_->recurrent_; }
   Sequence* sequence_;
   std::int64_t rows_;
+  bool tree_;
 };
 
 inline Result<Transaction> Sequence::begin(std::int64_t rows, std::int64_t keep) noexcept {
+  return open(rows, keep, false);
+}
+
+inline Result<Transaction> Sequence::begin_tree(std::int64_t rows) noexcept {
+  return open(rows, rows, true);
+}
+
+inline Result<Transaction> Sequence::open(std::int64_t rows, std::int64_t keep,
+                                          bool tree) noexcept {
   if (open_) return fail(Code::busy, "sequence", "a transaction is open; commit or drop it first");
   if (rows < 0)
     return fail(Code::invalid_argument, "sequence", "rows: expected 0 or more, found %lld",
                 static_cast<long long>(rows));
   KEDGE_CHECK(cache_->reserve(index_, length_, length_ + rows));
-  if (recurrent_ != nullptr) KEDGE_CHECK(recurrent_->begin(index_, rows, keep));
+  if (recurrent_ != nullptr) KEDGE_CHECK(recurrent_->begin(index_, rows, keep, tree));
   open_ = true;
-  return Transaction(this, rows);
+  return Transaction(this, rows, tree);
 }
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -40,7 +40,7 @@ class BranchPage {
       const std::int64_t to = a_.position.as<std::int32_t>()[row] - first_;
       const std::int32_t from = a_.slot.as<std::int32_t>()[row];
       if (to < 0 || to >= page_positions || slot_[to] == from) continue;
-      exchange(to, from);
+      copy_slot(layout_, block(from / page_positions), from % page_positions, copy_, to);
       slot_[to] = from;
     }
   }
@@ -55,24 +55,6 @@ class BranchPage {
   const std::byte* block(std::int64_t index) const {
     return kv_head_block<std::byte>(a_.cache, layout_, pages_[index], head_);
   }
-  // Copies what slot `from` holds to the place of position `to`.
-  void exchange(std::int64_t to, std::int64_t from) {
-    const std::byte* source = block(from / page_positions);
-    std::int64_t offset[2][max_head_dim * 2];
-    int count = 0, sizes[max_head_dim * 2];
-    for_slot_bytes(layout_, from % page_positions, [&](std::size_t at, std::size_t bytes) {
-      offset[0][count] = static_cast<std::int64_t>(at);
-      sizes[count++] = static_cast<int>(bytes);
-    });
-    count = 0;
-    for_slot_bytes(layout_, to, [&](std::size_t at, std::size_t) {
-      offset[1][count++] = static_cast<std::int64_t>(at);
-    });
-    for (int i = 0; i < count; ++i)
-      __builtin_memcpy(copy_ + offset[1][i], source + offset[0][i],
-                       static_cast<std::size_t>(sizes[i]));
-  }
-
   const Attention::Args& a_;
   const std::int32_t* pages_;
   std::int64_t first_;

@@ -1,8 +1,7 @@
-// Host side of place_columns on the CPU: one phase, one unit per 256 values of a row.
+// Host side of place_columns on the CPU: one phase, one unit per row.
 #pragma once
 
 #include "kedge/backend/cpu.hpp"
-#include "kedge/kernel/cpu/chunk.hpp"
 #include "kedge/op/place_columns.hpp"
 
 namespace kedge::inline KEDGE_ABI {
@@ -23,10 +22,8 @@ struct Kernel<Cpu, op::PlaceColumns> {
   }
 
  private:
-  static std::size_t units(const void* args, const cpu::Launch& launch) noexcept {
-    const auto& a = *static_cast<const op::PlaceColumns::Args*>(args);
-    return static_cast<std::size_t>(launch.rows *
-                                    cpu::chunk_count(a.x.width(), cpu::elementwise_chunk));
+  static std::size_t units(const void*, const cpu::Launch& launch) noexcept {
+    return static_cast<std::size_t>(launch.rows);
   }
 };
 

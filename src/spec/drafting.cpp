@@ -1,0 +1,101 @@
+// What a session says to its drafter, and what it takes from it.
+#include <algorithm>
+
+#include "kedge/spec/session.hpp"
+#include "spec/walk.hpp"
+
+namespace kedge::inline KEDGE_ABI {
+
+// Brings the drafter's text to the session's. One that is new gets the prompt first and then what
+// was generated, as if it had been there from the beginning.
+Status Session::tell_drafter() noexcept {
+  if (!drafter_) return {};
+  if (!drafting_) {
+    told_ = featured_ = 0;
+    const auto taps = drafter_.taps(), ours = engine_->forward.taps();
+    if (!taps.empty() && !std::equal(taps.begin(), taps.end(), ours.begin(), ours.end()))
+      return fail(Code::invalid_argument, drafter_.name(),
+                  "it reads %zu hidden states of the target (the first is %d), the session keeps "
+                  "%zu: create it with the drafter's taps()",
+                  taps.size(), taps[0], ours.size());
+    told_ = std::min(prompt_, size_);
+    KEDGE_CHECK(drafter_.begin(text().first(static_cast<std::size_t>(told_))));
+  }
+  const auto fresh = text().subspan(static_cast<std::size_t>(told_));
+  drafting_ = false;  // unless it takes them
+  if (!fresh.empty()) KEDGE_CHECK(drafter_.append(fresh));
+  told_ = size_;
+  drafting_ = true;
+  return {};
+}
+
+// The text became its first `count` tokens.
+void Session::cut_drafter() noexcept {
+  if (!drafting_ || told_ <= size_) return;
+  // A text that begins anew is a new one.
+  drafting_ = size_ > 0 && drafter_.truncates() && drafter_.truncate(size_);
+  told_ = size_;
+  featured_ = std::min(featured_, size_);
+}
+
+// The hidden states of `count` committed rows from position `first` on; the first of them is row
+// `row` of the last pass.
+Status Session::show_drafter(std::int64_t first, std::int64_t row, std::int64_t count) noexcept {
+  if (!drafting_ || drafter_.taps().empty()) return {};
+  const std::int64_t skip = std::max<std::int64_t>(featured_ - first, 0);
+  if (skip >= count || first > featured_) return {};
+  const Tensor all = engine_->forward.features();
+  const Tensor rows =
+      tensor(all.row<std::byte>(row + skip), all.element, count - skip, all.width());
+  if (const Status shown = drafter_.evaluated(first + skip, rows); !shown) {
+    drafting_ = false;
+    return shown;
+  }
+  featured_ = first + count;
+  return {};
+}
+
+Status Session::propose(std::int64_t most, std::int64_t count) noexcept {
+  if (!drafter_.taps().empty() && featured_ < sequence_.length())
+    return fail(Code::invalid_argument, drafter_.name(),
+                "it has seen the hidden states of %lld of %lld positions: a drafter that reads "
+                "them is set before begin(); rewind(0) and extend() evaluate the text again",
+                static_cast<long long>(featured_), static_cast<long long>(sequence_.length()));
+  draft::Ask ask;
+  ask.count = std::min(count, most);
+  ask.position = size_;
+  ask.sampling = &sampler_.options();
+  // A tree needs the state after each of its rows.
+  ask.tree = sequence_.tree_rows() > ask.count;
+  if (ask.count < 1) return {};
+  KEDGE_CHECK(drafter_.propose(ask, draft_));
+  if (draft_.size() > ask.count)
+    return fail(Code::invalid_argument, drafter_.name(),
+                "proposal: expected at most %lld tokens, found %lld",
+                static_cast<long long>(ask.count), static_cast<long long>(draft_.size()));
+  for (const std::int32_t token : draft_.tokens())
+    if (token < 0 || token >= model().config().vocabulary)
+      return fail(Code::invalid_argument, drafter_.name(), "proposal: token %d is not in 0..%lld",
+                  token, static_cast<long long>(model().config().vocabulary - 1));
+  if (!draft_.chain() && !ask.tree)
+    return fail(Code::invalid_argument, drafter_.name(), "proposal: a tree, asked for a chain");
+  return {};
+}
+
+// Cuts the draft where a constraint rules a guess out. Behind an end token nothing follows.
+void Session::constrain_draft(std::span<const std::int32_t> end_tokens) noexcept {
+  if (!constraint_) return;
+  const auto tokens = draft_.tokens(), parents = draft_.parents();
+  for (std::size_t i = 0; i < tokens.size(); ++i) {
+    const std::int32_t token = tokens[i], parent = parents[i];
+    const ConstraintState before =
+        parent < 0 ? state_ : guess_states_[static_cast<std::size_t>(parent)];
+    const bool ends = spec::contains(end_tokens, token);
+    if (ends ? !constraint_.accepts_end(before) : !constraint_.allows(before, token))
+      return draft_.cut(static_cast<std::int64_t>(i));
+    if (ends) return draft_.cut(static_cast<std::int64_t>(i) + 1);
+    guess_states_[i] = constraint_.advance(before, token);
+  }
+}
+
+}  // namespace kedge::inline KEDGE_ABI

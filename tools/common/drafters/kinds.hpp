@@ -1,0 +1,15 @@
+// Every kind that --draft knows. A new one is a file in this folder, a declaration and an entry.
+#pragma once
+
+#include "common/drafter_kind.hpp"
+
+namespace kedge::tools {
+
+extern const DraftKind lookup_kind;
+extern const DraftKind map_k_kind, map_k4v_kind, mod_kind, cache_kind, suffix_kind;
+
+inline const DraftKind* const draft_kinds[] = {
+    &lookup_kind, &map_k_kind, &map_k4v_kind, &mod_kind, &cache_kind, &suffix_kind,
+};
+
+}  // namespace kedge::tools
