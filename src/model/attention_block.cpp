@@ -56,8 +56,10 @@ Status Blocks::attention(const LayerWeights& l, std::int64_t index, const Tensor
   args.pages = cache_.page_table();
   KEDGE_TRY(args.cache, graph_.state(cache_.layer(index)));
   args.tiles = reach.tiles.empty() ? v_.tiles : reach.tiles;
-  args.slot = v_.slot;
-  args.parent = v_.parent;
+  if (!v_.parent.empty()) {
+    args.slot = v_.slot;
+    args.parent = v_.parent;
+  }
   args.y = mixed;
   args.heads = heads;
   args.kv_heads = kv_heads;

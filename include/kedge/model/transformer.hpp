@@ -22,7 +22,6 @@ struct PassValues {
   Tensor runs, steps;                // of op/recurrent_run.hpp; empty without recurrent layers
   Tensor features;                   // f32 [rows, taps * width]; empty without taps
   Tensor output_row;                 // i32 [1, outputs]: the rows whose logits are wanted
-  Tensor features;                   // f32 [rows, taps * width]; empty without taps
   Tensor logits;                     // f32 [outputs, vocabulary]
   Tensor choice;                     // i32 [outputs, 1]: the largest logit, -1 when one is NaN
 };
@@ -32,7 +31,6 @@ constexpr std::int32_t tap_normed = -1;
 
 // `rope_table` is filled by fill_rope_table() for as many positions as the cache has, which holds
 // the layers with attention. `recurrent` has the model's recurrent shape; null where it has none.
-// `taps`: see Forward::Options::taps.
 KEDGE_API Result<PassValues> build_transformer(Graph& graph, const Model& model,
                                                const KvCache& cache,
                                                const RecurrentState* recurrent,
