@@ -84,36 +84,39 @@ void Sampler::adjust(const Draw& draw) noexcept {
   }
 }
 
+// The row after steps 1 to 3, and its largest logit.
+Result<Sampler::Row> Sampler::row_of(const Draw& draw) noexcept {
+  const bool changed = adjusts_ || !draw.allowed.empty();
+  Row row;
+  if (!changed && options_.temperature > 0 && options_.top_k > 0 &&
+      draw.top_ids.size() >= static_cast<std::size_t>(options_.top_k)) {
+    row.largest = draw.top_logits[0];
+    row.best = draw.top_ids[0];
+    return row;
+  }
+  if (changed) adjust(draw);
+  row.logits = changed ? std::span<const float>(adjusted_.as<const float>(), draw.logits.size())
+                       : draw.logits;
+  row.best = !changed && draw.largest >= 0 ? draw.largest : index_of_largest(isa_, row.logits);
+  if (row.best < 0)
+    return fail(Code::invalid_argument, "sampling", "no token is allowed at position %lld",
+                static_cast<long long>(draw.position));
+  row.largest = row.logits[static_cast<std::size_t>(row.best)];
+  return row;
+}
+
 Result<std::int32_t> Sampler::choose(const Draw& draw) noexcept {
   const os::ScopedFpEnv fp;
-  const bool changed = adjusts_ || !draw.allowed.empty();
   if (plain_greedy() && draw.allowed.empty() && draw.largest >= 0) return draw.largest;
-
-  const bool from_top = !changed && options_.temperature > 0 && options_.top_k > 0 &&
-                        draw.top_ids.size() >= static_cast<std::size_t>(options_.top_k);
-  Row row;
-  if (!from_top) {
-    if (changed) adjust(draw);
-    row.logits = changed ? std::span<const float>(adjusted_.as<const float>(), draw.logits.size())
-                         : draw.logits;
-    const std::int32_t best =
-        !changed && draw.largest >= 0 ? draw.largest : index_of_largest(isa_, row.logits);
-    if (best < 0)
-      return fail(Code::invalid_argument, "sampling", "no token is allowed at position %lld",
-                  static_cast<long long>(draw.position));
-    if (options_.temperature == 0) return best;
-    row.largest = row.logits[static_cast<std::size_t>(best)];
-    if (!options_.truncates()) {
-      sample::Race race(isa_, options_.seed, draw.position, options_.temperature);
-      race.enter(best, row.largest);
-      race.enter_all(row.logits);
-      return race.winner();
-    }
-  } else {
-    row.largest = draw.top_logits[0];
+  KEDGE_TRY(const Row row, row_of(draw));
+  if (options_.temperature == 0) return row.best;
+  sample::Race race(isa_, options_.seed, draw.position, options_.temperature);
+  if (!options_.truncates()) {
+    race.enter(row.best, row.largest);
+    race.enter_all(row.logits);
+    return race.winner();
   }
   const std::int64_t count = collect(row, draw);
-  sample::Race race(isa_, options_.seed, draw.position, options_.temperature);
   const auto* keys = candidates_.as<const std::uint64_t>();
   for (std::int64_t i = 0; i < count; ++i)
     race.enter(sample::id_of(keys[i]), sample::logit_of(keys[i]));

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <random>
 #include <set>
+#include <vector>
 
 namespace {
 
@@ -27,6 +28,37 @@ TEST(Noise, EveryTokenPositionAndSeedHasItsOwn) {
       for (std::int32_t token = 0; token < 300; ++token, ++count)
         seen.insert(noise::bits(seed, position, token));
   EXPECT_EQ(seen.size(), count);
+}
+
+// Streams and steps have their own, and that of the target is what it always was.
+TEST(Noise, StreamsAreApart) {
+  using noise::Stream;
+  EXPECT_EQ(noise::bits(7, 5, 3), noise::bits(7, {5, Stream::target, 0}, 3));
+  std::set<std::uint64_t> seen;
+  std::set<double> numbers;
+  std::size_t count = 0, uniforms = 0;
+  for (const Stream stream : {Stream::target, Stream::draft, Stream::accept, Stream::residual})
+    for (std::int64_t step = 0; step < 40; ++step, ++uniforms) {
+      for (std::int32_t token = 0; token < 100; ++token, ++count)
+        seen.insert(noise::bits(1, {9, stream, step}, token));
+      const double u = noise::uniform(1, {9, stream, step});
+      EXPECT_GT(u, 0);
+      EXPECT_LT(u, 1);
+      numbers.insert(u);
+    }
+  EXPECT_EQ(seen.size(), count);
+  EXPECT_EQ(numbers.size(), uniforms);
+}
+
+TEST(Noise, UniformNumbersAreUniform) {
+  constexpr int cells = 20, draws = 100000;
+  std::vector<int> seen(cells);
+  for (int i = 0; i < draws; ++i)
+    ++seen[static_cast<std::size_t>(cells * noise::uniform(4, {i, noise::Stream::accept, 0}))];
+  double statistic = 0;
+  for (const int n : seen)
+    statistic += (n - draws / cells) * (n - draws / cells) / (1.0 * draws / cells);
+  EXPECT_LT(statistic, 50) << "19 degrees of freedom, 0.9999 quantile 50.8";
 }
 
 TEST(Noise, LogExponentialIsAccurate) {

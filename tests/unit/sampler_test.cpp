@@ -202,6 +202,84 @@ TEST(Sampler, DrawsFromTheDistribution) {
     }
 }
 
+// What distribution() says is what the reference keeps, whether the row is known whole or only its
+// largest logits, and the same on every ISA.
+TEST(Sampler, ItsDistributionEqualsTheReference) {
+  int sparse = 0;
+  for (std::uint64_t seed = 1; seed <= 200; ++seed) {
+    std::mt19937_64 rng(seed);
+    const std::size_t vocabulary = 1 + rng() % 400;
+    std::vector<LogitBias> bias;
+    const SamplingOptions options = random_options(rng, vocabulary, bias);
+    const auto logits = random_logits(rng, vocabulary, static_cast<float>(1 + rng() % 5));
+    const auto text = random_text(rng, rng() % 60, vocabulary);
+    std::vector<std::uint32_t> allowed;
+    if (rng() % 3 == 0) {
+      allowed.resize((vocabulary + 31) / 32);
+      for (auto& word : allowed) word = static_cast<std::uint32_t>(rng() | rng());
+    }
+    Sampler::Draw draw;
+    draw.logits = logits;
+    draw.text = text;
+    draw.allowed = allowed;
+    const auto expected = candidates_reference(draw, options);
+    std::vector<float> first;
+    for (const cpu::Isa isa : isas()) {
+      auto sampler = Sampler::create(isa, static_cast<std::int64_t>(vocabulary), options);
+      ASSERT_TRUE(sampler) << sampler.error().reason;
+      std::vector<std::int32_t> tokens(static_cast<std::size_t>(sampler->most_tokens()));
+      std::vector<float> probabilities(tokens.size());
+      const auto found = sampler->distribution(draw, tokens, probabilities);
+      if (expected.empty()) {
+        EXPECT_FALSE(found);
+        continue;
+      }
+      ASSERT_TRUE(found) << found.error().reason;
+      if (options.truncates()) ++sparse;
+      EXPECT_NEAR(found->sum(), 1, 1e-5) << "seed " << seed;
+      for (const Candidate& c : expected)
+        ASSERT_NEAR(found->of(c.id), static_cast<double>(c.probability),
+                    1e-6 * static_cast<double>(c.probability) + 1e-30)
+            << "seed " << seed << ", token " << c.id;
+      ASSERT_LE(found->tokens.size(), expected.size()) << "seed " << seed;
+      const std::vector<float> values(found->probabilities.begin(), found->probabilities.end());
+      if (first.empty()) first = values;
+      EXPECT_EQ(values, first) << "seed " << seed << ", " << to_string(isa);
+      const auto short_room = std::span(tokens).first(tokens.size() - 1);
+      EXPECT_FALSE(sampler->distribution(draw, short_room, probabilities));
+    }
+  }
+  EXPECT_GT(sparse, 100);
+}
+
+TEST(Sampler, ItsDistributionNeedsTopKLogitsOnly) {
+  std::mt19937_64 rng(6);
+  const auto logits = random_logits(rng, 500, 3);
+  SamplingOptions options;
+  options.temperature = 0.8;
+  options.top_k = 20;
+  options.top_p = 0.9;
+  auto sampler = Sampler::create(cpu::best_isa(), 500, options);
+  ASSERT_TRUE(sampler);
+  std::vector<Alternative> best(30);
+  log_probability(cpu::best_isa(), logits, 0, best);
+  std::vector<std::int32_t> ids, tokens(20), others(20);
+  std::vector<float> values, p(20), q(20);
+  for (const Alternative& a : best) {
+    ids.push_back(a.id);
+    values.push_back(logits[static_cast<std::size_t>(a.id)]);
+  }
+  Sampler::Draw whole, top;
+  whole.logits = logits;
+  top.top_ids = ids;
+  top.top_logits = values;
+  const auto a = sampler->distribution(whole, tokens, p), b = sampler->distribution(top, others, q);
+  ASSERT_TRUE(a && b);
+  EXPECT_EQ(tokens, others);
+  EXPECT_EQ(p, q);
+  EXPECT_EQ(a->tokens.size(), b->tokens.size());
+}
+
 // Two rows of similar logits that share noise agree far more often than two independent draws.
 TEST(Sampler, SharedNoiseCouplesSimilarRows) {
   std::mt19937_64 rng(8);

@@ -9,16 +9,13 @@
 #include <span>
 
 #include "kedge/core/buffer.hpp"
+#include "kedge/sample/distribution.hpp"
 #include "kedge/sample/options.hpp"
 
 namespace kedge::inline KEDGE_ABI::draft {
 
-// What a guess was drawn from: all tokens that could have been drawn, each once, and their
-// probabilities, which add up to 1. Empty: the guess was certain.
-struct Distribution {
-  std::span<const std::int32_t> tokens;
-  std::span<const float> probabilities;
-};
+// What a guess was drawn from. Empty: the guess was certain.
+using Distribution = kedge::Distribution;
 
 struct Ask {
   std::int64_t count = 0;                     // most guesses wanted; Draft::capacity() at most

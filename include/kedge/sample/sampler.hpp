@@ -9,6 +9,7 @@
 
 #include "kedge/core/buffer.hpp"
 #include "kedge/kernel/cpu/phase.hpp"
+#include "kedge/sample/distribution.hpp"
 #include "kedge/sample/options.hpp"
 
 namespace kedge::inline KEDGE_ABI {
@@ -47,11 +48,21 @@ class KEDGE_API Sampler {
   // Allocates nothing. Code::invalid_argument when no token may be drawn.
   Result<std::int32_t> choose(const Draw& draw) noexcept;
 
+  // Room for any distribution() of this sampler: 1 at temperature 0, top_k, or the vocabulary.
+  std::int64_t most_tokens() const noexcept;
+  // What choose() draws from: every token that it may draw and its probability, which add up to 1;
+  // of the same bytes on every ISA. Written into the caller's memory, of at least most_tokens()
+  // entries each. Allocates nothing. Code::invalid_argument when no token may be drawn.
+  Result<Distribution> distribution(const Draw& draw, std::span<std::int32_t> tokens,
+                                    std::span<float> probabilities) noexcept;
+
  private:
   struct Row {
     std::span<const float> logits;  // adjusted; empty when only the top ones are known
     float largest = 0;
+    std::int32_t best = -1;  // its token
   };
+  Result<Row> row_of(const Draw& draw) noexcept;
   void adjust(const Draw& draw) noexcept;
   std::int64_t collect(const Row& row, const Draw& draw) noexcept;
   std::int64_t keep_largest(const Row& row) noexcept;
