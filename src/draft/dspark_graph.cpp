@@ -46,7 +46,8 @@ Result<ContextValues> build_context(Graph& graph, const DsparkModel& model, cons
   KEDGE_CHECK(graph.add<op::RmsNorm>({fused, w.hidden_norm, normed, c.norm_eps}));
   Operand context(normed);
   for (std::size_t i = 0; i < w.backbone.layers.size(); ++i)
-    KEDGE_CHECK(blocks.keys_and_values(w.backbone.layers[i], static_cast<std::int64_t>(i), context));
+    KEDGE_CHECK(
+        blocks.keys_and_values(w.backbone.layers[i], static_cast<std::int64_t>(i), context));
   return v;
 }
 

@@ -79,18 +79,17 @@ class Builder {
 
 Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Cpu& cpu,
                                            const Tensor& hidden, const Tensor& all_logits,
-                                           std::int64_t slot,
-                                           const Allocator& allocator) noexcept {
+                                           std::int64_t slot, const Allocator& allocator) noexcept {
   const DsparkConfig& c = model.config();
   const DsparkWeights& w = model.weights();
   Graph graph(1, 1);
   Builder builder(graph, model, tensor(state_.data(), Element::f32, 1, c.rank));
   Slot s;
   Tensor choice, confidence, previous, e;
-  KEDGE_TRY(const Tensor h, graph.state(tensor(hidden.row<float>(slot), Element::f32, 1,
-                                               hidden.width())));
-  KEDGE_TRY(const Tensor logits, graph.state(tensor(all_logits.row<float>(slot), Element::f32, 1,
-                                                    all_logits.width())));
+  KEDGE_TRY(const Tensor h,
+            graph.state(tensor(hidden.row<float>(slot), Element::f32, 1, hidden.width())));
+  KEDGE_TRY(const Tensor logits,
+            graph.state(tensor(all_logits.row<float>(slot), Element::f32, 1, all_logits.width())));
   if (c.rank > 0) {
     KEDGE_TRY(previous, graph.external(Element::i32, 1));
     KEDGE_TRY(e, graph.activation(Element::f32, c.rank));
@@ -100,8 +99,8 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Cpu& 
   }
   if (c.confidence && slot >= first_slot_) {
     KEDGE_TRY(confidence, graph.external(Element::f32, 1));
-    KEDGE_CHECK(graph.add<op::Confidence>({h, c.confidence_with_markov ? e : Tensor(),
-                                           w.confidence, w.confidence_bias, confidence}));
+    KEDGE_CHECK(graph.add<op::Confidence>(
+        {h, c.confidence_with_markov ? e : Tensor(), w.confidence, w.confidence_bias, confidence}));
   }
   if (slot >= first_slot_) {
     KEDGE_TRY(choice, builder.choose(logits));

@@ -41,6 +41,7 @@ class KEDGE_API DsparkModel {
     return map_.data() == nullptr ? i : map_.as<std::int32_t>()[i];
   }
   bool mapped() const noexcept { return map_.data() != nullptr; }
+  const std::int32_t* map() const noexcept { return map_.as<std::int32_t>(); }
   std::size_t weight_bytes() const noexcept { return memory_.size(); }
 
  private:
