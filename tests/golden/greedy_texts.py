@@ -12,8 +12,9 @@ program, model = sys.argv[1:]
 prompts = pathlib.Path(__file__).parent / "prompts" / "speculation.jsonl"
 for line in prompts.read_text().splitlines():
     entry = json.loads(line)
+    prompt = entry["turns"][0] if "turns" in entry else entry["messages"][0]["content"]
     run = subprocess.run(
-        [program, "generate", "--model", model, "--prompt", entry["turns"][0], "--chat",
+        [program, "generate", "--model", model, "--prompt", prompt, "--chat",
          "--max-tokens", "128", "--json", "-"],
         check=True, capture_output=True, text=True)
     said = json.loads(run.stdout)
