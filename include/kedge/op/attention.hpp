@@ -83,12 +83,12 @@ struct Attention {
              "[min(rows, 16), heads, splits, value_width + 32] f32");
     v.tensor("y", &Args::y, Role::output, "[rows, heads * head_dim] f32, or q8_act");
     v.tensor("slot", &Args::slot, Role::input,
-             "[rows] i32, the position whose place in the cache holds a row; missing: its own");
+             "[rows] i32, the position whose place in the cache holds a row; optional: its own");
     v.tensor("parent", &Args::parent, Role::input,
              "[rows] i32, the row before in a row's branch, -1: the sequence's newest position; "
-             "missing: there are no trees");
+             "optional: there are no trees");
     v.tensor("first", &Args::first, Role::input,
-             "[rows] i32, the first position that a row sees: bounded_attention only");
+             "[rows] i32, the first position that a row sees; optional: bounded_attention only");
     v.setting("heads", &Args::heads, "query heads");
     v.setting("kv_heads", &Args::kv_heads, "key/value heads, a divisor of heads");
     v.setting("head_dim", &Args::head_dim, "values per head, a multiple of 4 up to 256");
