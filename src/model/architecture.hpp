@@ -113,6 +113,10 @@ constexpr const char* vision_prefix = "model.visual.";
 Result<ModelConfig> read_gguf_config(const io::Gguf& file, const TensorDirectory& tensors);
 Result<ModelConfig> read_folder_config(std::string_view json, const char* place,
                                        const TensorDirectory& tensors);
+// rope_parameters, rope_scaling and rope_theta of an object that describes a model.
+class Fields;
+Status read_folder_rope(const Fields& fields, const Architecture& architecture,
+                        ModelConfig& config);
 
 // What both kinds share: heads that cannot be.
 Status check_config(const ModelConfig& config, const char* place) noexcept;

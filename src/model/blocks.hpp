@@ -22,23 +22,34 @@ class Operand {
   Tensor f32_, q8_;
 };
 
+// What the rows of a pass see where it is not what stands before them: the last position of each,
+// the tiles made of those, and maybe the first.
+struct Reach {
+  Tensor position, tiles, first;
+};
+
 class Blocks {
  public:
-  Blocks(Graph& graph, const Model& model, const KvCache& cache, const RecurrentState* recurrent,
-         const Tensor& rope_table, const PassValues& values)
+  Blocks(Graph& graph, const ModelConfig& config, const KvCache& cache,
+         const RecurrentState* recurrent, const Tensor& rope_table, const PassValues& values)
       : graph_(graph),
-        c_(model.config()),
+        c_(config),
         cache_(cache),
         recurrent_(recurrent),
         rope_(rope_table),
         v_(values) {}
 
   // Each adds to x what it computes of it. `index` counts the layers of that kind.
-  Status attention(const LayerWeights& layer, std::int64_t index, const Tensor& x);
+  Status attention(const LayerWeights& layer, std::int64_t index, const Tensor& x,
+                   const Reach& reach = {});
   Status delta(const LayerWeights& layer, std::int64_t index, const Tensor& x);
   Status feed_forward(const LayerWeights& layer, const Tensor& x);
+  // Writes the keys and values of x, which no norm of the layer has seen, and reads nothing.
+  Status keys_and_values(const LayerWeights& layer, std::int64_t index, Operand& x);
 
  private:
+  Status store(const Tensor& k, const Tensor& v, std::int64_t index);
+  Status turn(const Tensor& x);
   // x normalised for products with these weights: rounded while normalising where all want that.
   Result<Operand> norm(const Tensor& x, const Tensor& weight,
                        std::initializer_list<Tensor> products);

@@ -45,7 +45,9 @@ Status read_rotary_dims(const Fields& f, const Architecture& a, double factor, M
   return {};
 }
 
-Status read_rope(const Fields& top, const Architecture& a, ModelConfig& config) {
+}  // namespace
+
+Status read_folder_rope(const Fields& top, const Architecture& a, ModelConfig& config) {
   const bool newer = top.find("rope_parameters") != nullptr;
   const char* key = newer ? "rope_parameters" : "rope_scaling";
   KEDGE_TRY(const Json* object, top.object_or_null(key));
@@ -77,6 +79,8 @@ Status read_rope(const Fields& top, const Architecture& a, ModelConfig& config) 
   }
   return {};
 }
+
+namespace {
 
 Status refuse_the_unknown(const Fields& f, const Architecture& a) {
   KEDGE_TRY(const std::string_view activation, f.text_or("hidden_act", "silu"));
@@ -147,7 +151,7 @@ Result<ModelConfig> read_text_config(const Fields& f, const Architecture& a, boo
   config.rope_interleaved = false;
   KEDGE_TRY(const double eps, f.number("rms_norm_eps"));
   config.norm_eps = static_cast<float>(eps);
-  KEDGE_CHECK(read_rope(f, a, config));
+  KEDGE_CHECK(read_folder_rope(f, a, config));
   config.qk_norm = a.qk_norm;
   KEDGE_CHECK(read_biases(f, a, config));
   config.tied_output = tied;

@@ -239,14 +239,26 @@ std::size_t ModelLoader::loading_bytes() const noexcept {
   return buffers.slice + buffers.scratch;
 }
 
-Status ModelLoader::load(Model& model) {
+Status ModelLoader::fill(Buffer& memory, Packer& packer) {
   const std::uint64_t needed = std::uint64_t{bytes_} + loading_bytes();
   if (options_.memory_budget != 0 && needed > options_.memory_budget)
     return fail(Code::out_of_memory, place_,
                 "the weights need %zu bytes and loading them %zu more, the budget is %" PRIu64,
                 bytes_, loading_bytes(), options_.memory_budget);
-  Packer packer(options_, place_);
   KEDGE_CHECK(packer.reserve(items_));
+  KEDGE_TRY(memory, Buffer::create(bytes_, "weights", options_.allocator));
+  for (const LoadItem& item : items_) {
+    item.target->data = memory.data() + item.offset;
+    // Between tensors, so that equal models are equal in every byte.
+    std::memset(item.target->data + item.bytes, 0, round_up(item.bytes) - item.bytes);
+  }
+  for (const LoadItem& item : items_) KEDGE_CHECK(packer.pack(item));
+  return {};
+}
+
+Status ModelLoader::load(Model& model) {
+  Packer packer(options_, place_);
+  KEDGE_CHECK(fill(model.memory_, packer));
   if (!rope_factors_.empty()) {
     KEDGE_TRY(model.rope_factors_,
               Buffer::create(rope_factors_.bytes(), "rope factors", options_.allocator));
@@ -257,13 +269,6 @@ Status ModelLoader::load(Model& model) {
     // Factors that cannot be are found here rather than by the first session.
     KEDGE_CHECK(check_config(model.config_, place_));
   }
-  KEDGE_TRY(model.memory_, Buffer::create(bytes_, "weights", options_.allocator));
-  for (const LoadItem& item : items_) {
-    item.target->data = model.memory_.data() + item.offset;
-    // Between tensors, so that equal models are equal in every byte.
-    std::memset(item.target->data + item.bytes, 0, round_up(item.bytes) - item.bytes);
-  }
-  for (const LoadItem& item : items_) KEDGE_CHECK(packer.pack(item));
   KEDGE_TRY(model.fingerprint_, fingerprint(model.config_, items_, options_.executor));
   if (model.config_.tied_output) model.weights_.output = model.weights_.embedding;
   return {};

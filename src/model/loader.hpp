@@ -11,6 +11,8 @@
 
 namespace kedge::inline KEDGE_ABI {
 
+class Packer;
+
 // Which rows of a file's matrix a target takes: `run` of every `stride`, from `first` on. run 0:
 // all.
 struct RowRuns {
@@ -53,7 +55,7 @@ class ModelLoader {
   // Gives the described model its memory and its weights.
   Status load(Model& model);
 
- private:
+ protected:  // of loaders of draft models too (draft/)
   Result<const FileTensor*> find(const std::string& name);
   Result<const FileTensor*> find(const std::string& name, int rank, std::int64_t rows,
                                  std::int64_t width);
@@ -66,6 +68,8 @@ class ModelLoader {
   Status query(const std::string& name, const LayerPart& part, const ModelConfig& config,
                Tensor& target);
   LoadItem& place(const FileTensor* source, Tensor& target, std::size_t bytes);
+  // Takes memory for all items and fills it; refused when the budget does not allow it.
+  Status fill(Buffer& memory, Packer& packer);
   Status part(const LayerPart& part, const std::string& prefix, const ModelConfig& config,
               const PartNames& names, LayerWeights& layer);
   Status layers(const ModelConfig& config, const PartNames& names, ModelWeights& weights);

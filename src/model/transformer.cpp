@@ -23,7 +23,7 @@ class Builder {
         c_(model.config()),
         recurrent_(recurrent),
         taps_(taps),
-        blocks_(graph, model, cache, recurrent, rope_table, v_) {}
+        blocks_(graph, model.config(), cache, recurrent, rope_table, v_) {}
 
   Result<PassValues> build() {
     const ModelWeights& w = model_.weights();

@@ -132,6 +132,9 @@ std::string_view Tokenizer::token_bytes(std::int32_t id) const noexcept {
 bool Tokenizer::is_special(std::int32_t id) const noexcept {
   return id >= 0 && id < size() && special(impl_->types[static_cast<std::size_t>(id)]);
 }
+bool Tokenizer::is_unused(std::int32_t id) const noexcept {
+  return id >= 0 && id < size() && impl_->types[static_cast<std::size_t>(id)] == TokenType::unused;
+}
 bool Tokenizer::is_end(std::int32_t id) const noexcept {
   return std::binary_search(impl_->ends.begin(), impl_->ends.end(), id);
 }

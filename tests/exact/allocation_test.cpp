@@ -5,6 +5,7 @@
 
 #include <cstdlib>
 
+#include "exact/drafters.hpp"
 #include "exact/sampled.hpp"
 #include "support/all_executors.hpp"
 #include "support/failing_malloc.hpp"
@@ -182,6 +183,31 @@ TEST(HybridLoop, AllocatesNothingAfterItsFirstRound) {
     EXPECT_EQ(requests() - before, 0) << to_string(choice);
     EXPECT_GT(session->stats().rejected_rows, 0);
   }
+}
+
+// Every drafter takes its memory when it is made, and a draft model's cache grows without.
+TEST(Drafters, AllocateNothingAfterTheFirstRound) {
+  const TinySpec spec = tiny_spec(Element::f32);
+  const auto model = load_tiny(spec);
+  ASSERT_NE(model, nullptr);
+  auto prompt = random_tokens(2, 40, spec.vocabulary);
+  prompt.insert(prompt.end(), prompt.begin(), prompt.end());
+  for (const std::string& name : drafter_names())
+    for (const bool draws : {false, true}) {
+      auto session = Session::create(model, {});
+      ASSERT_TRUE(session);
+      if (draws) {
+        ASSERT_TRUE(session->set_sampling({.temperature = 0.3, .seed = 1}));
+      }
+      session->set_drafter(make_drafter(name, model));
+      ASSERT_TRUE(session->begin(prompt) && session->round(100));
+      const std::int64_t before = requests();
+      while (session->text().size() < 400) ASSERT_TRUE(session->round(30));
+      ASSERT_TRUE(session->rewind(200) && session->round(30));
+      while (session->text().size() < 400) ASSERT_TRUE(session->round(30));
+      EXPECT_EQ(requests() - before, 0) << name;
+      EXPECT_GT(session->stats().proposed, 0) << name;
+    }
 }
 
 INSTANTIATE_TEST_SUITE_P(Formats, DecodeLoop, ::testing::Values(Element::f32, Element::q4_1),

@@ -20,7 +20,7 @@ using Tokens = std::vector<std::int32_t>;
 
 // What a drafter heard.
 struct Heard {
-  Tokens text;
+  Tokens text, made;  // made: in the last proposal
   std::vector<draft::Outcome> outcomes;
   std::vector<std::pair<std::int64_t, std::vector<float>>> features;
   std::int64_t asked = 0;
@@ -42,8 +42,12 @@ struct Talker {
   }
   Status propose(const Ask& ask, Draft& draft) {
     ++heard->asked;
+    heard->made.clear();
     for (const std::int32_t guess : guesses)
-      if (draft.size() < ask.count) draft.push(guess, 0.5f);
+      if (std::ssize(heard->made) < ask.count) {
+        draft.push(guess, 0.5f);
+        heard->made.push_back(guess);
+      }
     return {};
   }
   void feedback(const draft::Outcome& outcome) { heard->outcomes.push_back(outcome); }
@@ -96,7 +100,10 @@ TEST_F(ChainTest, TheFirstThatProposesWinsAndIsTold) {
     ASSERT_TRUE(chain->propose(ask_, draft_));
     EXPECT_EQ(tokens(draft_), first ? (Tokens{1, 2}) : (Tokens{7, 8, 9}));
     EXPECT_EQ(draft_.source, first ? 0 : 1);
-    EXPECT_EQ(b_->asked, first ? 0 : 1);
+    EXPECT_EQ(b_->asked, 1) << "for nothing where the first has proposed";
+    draft_.clear();
+    ASSERT_TRUE(chain->propose(ask_, draft_));
+    EXPECT_EQ(b_->asked, first ? 1 : 2) << "but only in the first round";
     chain->feedback({4, 2, 1});
     EXPECT_EQ(a_->outcomes.size(), first ? 1u : 0u);
     EXPECT_EQ(b_->outcomes.size(), first ? 0u : 1u);

@@ -185,7 +185,7 @@ TEST(Suffix, LongerMatchesAndAgreementMakeItSurer) {
 
 // The first guesses of a tree are what a chain would guess, and its branches are other ways on.
 TEST(Suffix, ATreeBranchesWhereTheTextDid) {
-  auto suffix = make({.length = 16});
+  auto suffix = make({.length = 31});
   Tokens text;
   for (int i = 0; i < 4; ++i) {
     const Tokens part = i % 2 == 0 ? Tokens{1, 2, 3, 30, 31, 32} : Tokens{1, 2, 3, 40, 41, 42};
@@ -221,7 +221,7 @@ TEST(Suffix, TreesAreWellFormed) {
   std::int64_t branched = 0;
   for (std::uint64_t seed = 1; seed <= 300; ++seed) {
     std::mt19937_64 rng(seed);
-    auto suffix = make({.capacity = 200});
+    auto suffix = make({.length = 31, .capacity = 200});
     ASSERT_TRUE(suffix.begin(random_text(rng, 20 + rng() % 150, 2 + rng() % 5)));
     const Proposed p = propose(suffix, {.count = 31, .tree = true});
     std::map<std::int32_t, float> mass;

@@ -1,8 +1,6 @@
 // The program kedge from outside: exit statuses, errors of one line, operators, and the proof of
 // exactness on a tiny model, which must also be able to fail.
 #include <gtest/gtest.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
 #include <algorithm>
 #include <cmath>
@@ -16,47 +14,12 @@
 
 #include "kedge/core/block.hpp"
 #include "kedge/io/safetensors.hpp"
+#include "support/program.hpp"
 
 namespace {
 
 using namespace kedge;
-
-struct Outcome {
-  int status = -1;
-  std::string out, err;
-};
-
-std::string temporary(const std::string& name) {
-  return testing::TempDir() + "kedge_tools_" + std::to_string(getpid()) + "_" + name;
-}
-
-std::string contents(const std::string& path) {
-  std::ifstream file(path, std::ios::binary);
-  return {std::istreambuf_iterator<char>(file), std::istreambuf_iterator<char>()};
-}
-
-// Runs the program through the shell; no argument here needs quoting beyond '...'.
-Outcome kedge_program(const std::string& arguments) {
-  const std::string out = temporary("out"), err = temporary("err");
-  const std::string command =
-      std::string(KEDGE_PROGRAM) + " " + arguments + " >" + out + " 2>" + err + " </dev/null";
-  const int raw = std::system(command.c_str());
-  Outcome outcome{WIFEXITED(raw) ? WEXITSTATUS(raw) : -1, contents(out), contents(err)};
-  std::remove(out.c_str());
-  std::remove(err.c_str());
-  return outcome;
-}
-
-// Status, one line, and a part of it.
-void expect_error(const std::string& arguments, int status, const std::string& part) {
-  const Outcome o = kedge_program(arguments);
-  EXPECT_EQ(o.status, status) << arguments << "\n" << o.err;
-  EXPECT_EQ(o.err.rfind("kedge: ", 0), 0u) << arguments << "\n" << o.err;
-  EXPECT_EQ(std::count(o.err.begin(), o.err.end(), '\n'), 1) << arguments << "\n" << o.err;
-  EXPECT_NE(o.err.find(part), std::string::npos) << arguments << "\n" << o.err;
-}
-
-std::string tiny_model() { return KEDGE_GOLDEN_DIR "/tiny/grouped.gguf"; }
+using namespace kedge::tests;
 
 struct Named {
   std::string name;
@@ -181,8 +144,9 @@ TEST(Tools, MemoryBudgetsAndQuantizing) {
 }
 
 TEST(Tools, HelpOfEverythingExitsWith0) {
-  for (const char* command : {"", "generate", "logits", "op", "inspect", "quantize", "check",
-                              "bench", "bench cost", "bench decode", "bench ops", "op rms_norm"}) {
+  for (const char* command :
+       {"", "generate", "logits", "op", "inspect", "quantize", "check", "bench", "bench cost",
+        "bench decode", "bench ops", "bench speculation", "op rms_norm"}) {
     const Outcome o = kedge_program(std::string(command) + " --help");
     EXPECT_EQ(o.status, 0) << command << o.err;
     EXPECT_FALSE(o.out.empty()) << command;

@@ -38,6 +38,7 @@ class Chain {
 
   Status begin(std::span<const std::int32_t> tokens) {
     winner_ = -1;
+    asked_ = false;
     for (AnyDrafter& member : members()) KEDGE_CHECK(member.begin(tokens));
     return {};
   }
@@ -47,12 +48,17 @@ class Chain {
   }
   Status propose(const Ask& ask, Draft& draft) {
     winner_ = -1;
+    Ask nothing = ask;
+    nothing.count = 0;
     for (std::size_t i = 0; i < count_; ++i) {
-      KEDGE_CHECK(members_[i].propose(ask, draft));
-      if (draft.size() == 0) continue;
-      winner_ = draft.source = static_cast<std::int32_t>(i);
-      break;
+      // In the first round all are asked, for nothing where one has proposed already: what they
+      // take for this way of sampling they take now.
+      if (winner_ < 0) KEDGE_CHECK(members_[i].propose(ask, draft));
+      else if (!asked_) KEDGE_CHECK(members_[i].propose(nothing, draft));
+      if (winner_ < 0 && draft.size() > 0) winner_ = static_cast<std::int32_t>(i);
     }
+    asked_ = true;
+    draft.source = std::max(winner_, 0);
     return {};
   }
   void feedback(const Outcome& outcome) {
@@ -81,6 +87,7 @@ class Chain {
   std::array<AnyDrafter, most> members_;
   std::size_t count_ = 0;
   std::int32_t winner_ = -1;  // of the last proposal
+  bool asked_ = false;        // all of them, since begin()
   TapColumns taps_;
   char name_[96] = {};
 };

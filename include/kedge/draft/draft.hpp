@@ -129,6 +129,10 @@ class Draft {
     entries_ += tokens.size();
     return {};
   }
+  // Entries that further distributions may have.
+  std::int64_t room() const noexcept {
+    return static_cast<std::int64_t>(entry_tokens_.size() - entries_);
+  }
   Distribution distribution(std::int64_t guess) const noexcept {
     const Guess g = guesses_[static_cast<std::size_t>(guess)];
     return {entry_tokens_.subspan(g.first, g.count),

@@ -24,7 +24,8 @@ namespace kedge::inline KEDGE_ABI::draft {
 class Suffix {
  public:
   struct Options {
-    std::int64_t length = 16;      // guesses of a chain at most
+    std::int64_t length = 16;      // guesses at most
+    bool branches = true;          // makes trees where they are asked for
     std::int32_t min_match = 1;    // shortest suffix that counts
     std::int32_t depth = 64;       // longest suffix that is looked at
     std::int64_t capacity = 8193;  // tokens of the text
@@ -59,7 +60,7 @@ class Suffix {
   }
   Status propose(const Ask& ask, Draft& draft) noexcept {
     experience_.begin(automaton_.size());
-    if (ask.tree) tree(ask, draft);
+    if (ask.tree && options_.branches) tree(ask, draft);
     else chain(ask, draft);
     return {};
   }
@@ -141,8 +142,8 @@ class Suffix {
   static std::ptrdiff_t diff(std::size_t n) noexcept { return static_cast<std::ptrdiff_t>(n); }
 
   void tree(const Ask& ask, Draft& draft) noexcept {
-    const std::int64_t count =
-        std::min({ask.count, draft.capacity(), static_cast<std::int64_t>(LastGuesses::most)});
+    const std::int64_t count = std::min({options_.length, ask.count, draft.capacity(),
+                                         static_cast<std::int64_t>(LastGuesses::most)});
     std::size_t size = 0;
     grow(automaton_.tail(), -1, 1, size);
     while (draft.size() < count && size > 0) {

@@ -35,6 +35,7 @@ struct Attention {
   struct Args {
     Tensor q, position, sequence, pages, cache, tiles, scratch, y;
     Tensor slot, parent;  // of trees
+    Tensor first;         // of masks by row (op/mask.hpp)
     std::int32_t heads = 0;
     std::int32_t kv_heads = 0;
     std::int32_t head_dim = 0;
@@ -82,10 +83,12 @@ struct Attention {
              "[min(rows, 16), heads, splits, value_width + 32] f32");
     v.tensor("y", &Args::y, Role::output, "[rows, heads * head_dim] f32, or q8_act");
     v.tensor("slot", &Args::slot, Role::input,
-             "[rows] i32, the position whose place in the cache holds a row; missing: its own");
+             "[rows] i32, the position whose place in the cache holds a row; optional: its own");
     v.tensor("parent", &Args::parent, Role::input,
              "[rows] i32, the row before in a row's branch, -1: the sequence's newest position; "
-             "missing: there are no trees");
+             "optional: there are no trees");
+    v.tensor("first", &Args::first, Role::input,
+             "[rows] i32, the first position that a row sees, of bounded_attention; optional");
     v.setting("heads", &Args::heads, "query heads");
     v.setting("kv_heads", &Args::kv_heads, "key/value heads, a divisor of heads");
     v.setting("head_dim", &Args::head_dim, "values per head, a multiple of 4 up to 256");
@@ -101,6 +104,11 @@ struct Attention {
   }
 
   static Status check(const Args& a) noexcept {
+    if (!a.first.empty())
+      return fail(Code::invalid_argument, name, "first: only bounded_attention has a use for it");
+    return check_all(a);
+  }
+  static Status check_all(const Args& a) noexcept {
     KEDGE_CHECK(expect_cache(name, a.cache, a.kv_heads, a.head_dim));
     if (a.heads < 1 || a.heads % a.kv_heads != 0)
       return fail(Code::invalid_argument, name,
@@ -154,7 +162,19 @@ struct Attention {
 template <class Mask>
 struct MaskedAttention : Attention {
   static constexpr const char* name = Mask::name;
+  static Status check(const Args& a) noexcept {
+    if constexpr (!mask::by_row<Mask>) return Attention::check(a);
+    KEDGE_CHECK(expect_shape(name, "first", a.first, Element::i32, 1, a.q.rows()));
+    return check_all(a);
+  }
 };
+
+template <class Mask>
+KEDGE_INLINE bool mask_sees(const Attention::Args& a, std::int64_t row, std::int64_t query,
+                            std::int64_t key) noexcept {
+  if constexpr (mask::by_row<Mask>) return Mask::sees(query, key, a.first.as<std::int32_t>()[row]);
+  else return Mask::sees(query, key);
+}
 
 // Cuts rows [0, rows) of a call into tiles; `tiles` is the argument, i32 [1 + tiles, 4]. Host code
 // calls it before each run; it is a few comparisons per row. `slot` is the argument too, null where

@@ -22,4 +22,19 @@ struct Causal {
   KEDGE_INLINE static constexpr bool sees(std::int64_t, std::int64_t) noexcept { return true; }
 };
 
+// A mask with `by_row` asks for the argument `first` of the call: sees(query, key, first[row]).
+struct Bounded {
+  static constexpr const char* name = "bounded_attention";
+  static constexpr bool all_earlier = false, by_row = true;
+  KEDGE_INLINE static constexpr bool sees(std::int64_t, std::int64_t key,
+                                          std::int64_t first) noexcept {
+    return key >= first;
+  }
+};
+
+template <class Mask>
+inline constexpr bool by_row = requires {
+  Mask::by_row;
+};
+
 }  // namespace kedge::inline KEDGE_ABI::op::mask

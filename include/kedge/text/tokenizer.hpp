@@ -100,6 +100,8 @@ class KEDGE_API Tokenizer {
   // copy of this tokenizer. Allocates nothing, as do all the members below.
   std::string_view token_bytes(std::int32_t id) const noexcept;
   bool is_special(std::int32_t id) const noexcept;
+  // An id that files have and no text becomes, to pad a vocabulary to a round size.
+  bool is_unused(std::int32_t id) const noexcept;
   bool is_end(std::int32_t id) const noexcept;
   // The control or user-defined token with exactly this text.
   std::optional<std::int32_t> find_special(std::string_view text) const noexcept;

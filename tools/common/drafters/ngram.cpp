@@ -33,6 +33,7 @@ constexpr DraftKey suffix_keys[] = {
     {"n", "16", 1, 31, "tokens at most"},
     {"min", "1", 1, 64, "shortest match"},
     {"depth", "64", 1, 1024, "longest match"},
+    {"tree", "1", 0, 1, "0: never a tree"},
 };
 
 std::int64_t length(const DraftValues& values) { return values.number("n"); }
@@ -97,6 +98,7 @@ const DraftKind suffix_kind = {
       draft::Suffix::Options options;
       options.min_match = static_cast<std::int32_t>(values.number("min"));
       options.depth = static_cast<std::int32_t>(values.number("depth"));
+      options.branches = values.number("tree") == 1;
       if (options.depth < options.min_match)
         bad_usage("--draft", "suffix: depth {} is below min {}", options.depth, options.min_match);
       return make<draft::Suffix>(options, values, request);

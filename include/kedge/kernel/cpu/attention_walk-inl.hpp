@@ -26,12 +26,20 @@ struct Work {
   KEDGE_INLINE int row(int query) const { return tile.first_row + query / group; }
   KEDGE_INLINE int query_head(int query) const { return head * group + query % group; }
   KEDGE_INLINE int position(int query) const { return a.position.as<std::int32_t>()[row(query)]; }
-  // Which of the positions from `first` on a row at `position` sees, as bits.
-  KEDGE_INLINE static std::uint64_t seen(std::int64_t position, std::int64_t first, int keys) {
+  // Which of the positions from `first` on a query sees, as bits.
+  KEDGE_INLINE std::uint64_t seen(int query, std::int64_t first, int keys) const {
+    const std::int64_t at = position(query);
     std::uint64_t bits = 0;
     for (int j = 0; j < keys; ++j)
-      if (first + j == position || Mask::sees(position, first + j)) bits |= std::uint64_t{1} << j;
+      if (first + j == at || op::mask_sees<Mask>(a, row(query), at, first + j))
+        bits |= std::uint64_t{1} << j;
     return bits;
+  }
+  // A mask by row takes away what lies before a position: most pages are seen whole or not at all.
+  KEDGE_INLINE bool sees_whole(int query, std::int64_t first) const {
+    if constexpr (op::mask::by_row<Mask>)
+      return a.first.template as<std::int32_t>()[row(query)] <= first;
+    else return false;
   }
   KEDGE_INLINE const E* block(const std::int32_t* pages, std::int64_t page) const {
     return kv_head_block<E>(a.cache, layout, pages[page], head);
@@ -61,7 +69,7 @@ __attribute__((noinline)) void read_branches(const Work<Cached, Mask>& work, Pag
     if constexpr (Mask::all_earlier) {
       read_page(&query, 1, page);
     } else {
-      query.seen = work.seen(work.position(i), index * page_positions, query.keys);
+      query.seen = work.seen(i, index * page_positions, query.keys);
       if (query.seen != 0) read_masked_page(query, page);
     }
   }
@@ -117,10 +125,12 @@ void read_split(const Work<Cached, Mask>& work, std::int64_t split, int begin, i
       query[count++] = {a.q.row<float>(work.row(i)) + work.query_head(i) * a.head_dim, state_of(i),
                         keys < page_positions ? static_cast<int>(keys) : positions};
       if constexpr (!Mask::all_earlier) {
-        Query& last = query[--count];
-        last.seen = work.seen(work.position(i), p * page_positions, last.keys);
-        if (last.seen != 0) read_masked_page(last, page);
-        continue;
+        if (!work.sees_whole(i, p * page_positions)) {
+          Query& last = query[--count];
+          last.seen = work.seen(i, p * page_positions, last.keys);
+          if (last.seen != 0) read_masked_page(last, page);
+          continue;
+        }
       }
       if (count < block_rows) continue;
       read_page(query, count, page);

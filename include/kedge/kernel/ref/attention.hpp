@@ -36,7 +36,9 @@ struct ReferenceAttention {
         const float* q = a.q.row<float>(r) + h * a.head_dim;
         std::vector<double> weight(static_cast<std::size_t>(keys)), o(dims);
         double largest = -HUGE_VAL, sum = 0;
-        const auto sees = [&](std::int64_t j) { return j + 1 == keys || Mask::sees(keys - 1, j); };
+        const auto sees = [&](std::int64_t j) {
+          return j + 1 == keys || op::mask_sees<Mask>(a, r, keys - 1, j);
+        };
         for (std::int64_t j = 0; j < keys; ++j) {
           if (!sees(j)) continue;
           double s = 0;

@@ -1,0 +1,64 @@
+// Drawing: one guess from a draft model's logits, as the target would draw it. Logits of another
+// vocabulary are first put where the target has its tokens, so that noise, penalties and filters
+// are the target's own. Private to the compiled library.
+#pragma once
+
+#include <cstdint>
+#include <span>
+
+#include "kedge/draft/draft.hpp"
+#include "kedge/kernel/cpu/phase.hpp"
+#include "kedge/sample/sampler.hpp"
+
+namespace kedge::inline KEDGE_ABI::draft {
+
+class Drawing {
+ public:
+  struct Options {
+    cpu::Isa isa = cpu::Isa::scalar;
+    std::int64_t vocabulary = 0;                   // of the logits
+    std::int64_t target = 0;                       // of the tokens that are drawn
+    std::span<const std::int32_t> to_target = {};  // empty: ids mean the same
+    Allocator allocator = default_allocator();
+  };
+  static Result<Drawing> create(const Options& options) noexcept;
+  Drawing() noexcept = default;
+
+  // Takes the options over, if they are not those of the last call, which allocates.
+  Status prepare(const SamplingOptions& sampling) noexcept;
+
+  struct Drawn {
+    std::int32_t token = 0;
+    float confidence = 0;
+    Distribution from;  // empty: it is certain. Good until the next call
+  };
+  // The next guess of a draft. `most` entries of a distribution are wanted at most; 0: a guess that
+  // does not share the target's noise has to be certain.
+  Result<Drawn> draw(std::span<const float> logits, const Ask& ask,
+                     std::span<const std::int32_t> text, const Draft& draft,
+                     std::int64_t most) noexcept;
+
+ private:
+  std::span<const float> for_target(std::span<const float> logits) noexcept;
+  Result<Drawn> draw_apart(const Sampler::Draw& draw, const Ask& ask, std::int64_t step,
+                           std::int64_t most) noexcept;
+  float probability(std::span<const float> logits, std::int32_t token,
+                    double temperature) const noexcept;
+
+  cpu::Isa isa_ = cpu::Isa::scalar;
+  std::int64_t target_ = 0;
+  Allocator allocator_ = default_allocator();
+  Buffer memory_;
+  std::span<std::int32_t> to_target_;
+  std::span<float> placed_;  // [target], where ids differ or the draft has fewer
+  Sampler sampler_;          // of the target's options
+  Sampler greedy_;
+  struct Entry {
+    float probability;
+    std::int32_t token;
+  };
+  Buffer from_;  // tokens, probabilities and entries of a distribution
+  bool prepared_ = false;
+};
+
+}  // namespace kedge::inline KEDGE_ABI::draft

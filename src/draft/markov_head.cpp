@@ -1,0 +1,163 @@
+#include "draft/markov_head.hpp"
+
+#include <cstring>
+
+#include "io/guarded.hpp"
+#include "kedge/draft/draft.hpp"
+#include "kedge/kernel/cpu/argmax.hpp"
+#include "kedge/kernel/cpu/confidence.hpp"
+#include "kedge/kernel/cpu/markov_bias.hpp"
+#include "kedge/kernel/cpu/matmul.hpp"
+#include "kedge/kernel/cpu/place_columns.hpp"
+#include "kedge/kernel/cpu/row_lookup.hpp"
+#include "model/blocks.hpp"
+
+namespace kedge::inline KEDGE_ABI::draft {
+
+namespace {
+
+// One slot's part of the graph.
+class Builder {
+ public:
+  Builder(Graph& graph, const DsparkModel& model, const Tensor& state)
+      : graph_(graph), c_(model.config()), w_(model.weights()), state_(state) {}
+
+  // z of the token before; e is its embedding.
+  Result<Tensor> bias(const Tensor& e, const Tensor& h) {
+    const Element element = op::Matmul::activation(w_.w2.element);
+    if (c_.head == op::MarkovBias::vanilla && element == Element::f32) return e;
+    op::MarkovBias::Args args;
+    args.e = e;
+    args.head = c_.head;
+    KEDGE_TRY(args.z, graph_.activation(element, c_.rank));
+    if (c_.head == op::MarkovBias::rnn) {
+      KEDGE_TRY(args.state, graph_.state(state_));
+      KEDGE_TRY(args.projection, projection({args.state, e, h}));
+    } else if (c_.head == op::MarkovBias::gated) {
+      KEDGE_TRY(args.projection, projection({h, e}));
+    }
+    KEDGE_CHECK(graph_.add<op::MarkovBias>(args));
+    return args.z;
+  }
+
+  Result<Tensor> choose(const Tensor& logits) {
+    graph_.begin_outputs();
+    op::Argmax::Args args;
+    args.x = logits;
+    KEDGE_CHECK(op::Argmax::infer(args));
+    KEDGE_TRY(args.index, graph_.external(Element::i32, 1));
+    KEDGE_TRY(args.value, graph_.activation(Element::f32, 1));
+    KEDGE_TRY(args.chunk_index, graph_.activation(Element::i32, args.chunk_index.width()));
+    KEDGE_TRY(args.chunk_value, graph_.activation(Element::f32, args.chunk_value.width()));
+    KEDGE_CHECK(graph_.add<op::Argmax>(args));
+    return args.index;
+  }
+
+ private:
+  // The product with what stands side by side.
+  Result<Tensor> projection(std::initializer_list<Tensor> parts) {
+    KEDGE_TRY(const Tensor all, graph_.activation(Element::f32, w_.projection.width()));
+    std::int64_t column = 0;
+    for (const Tensor& part : parts) {
+      KEDGE_CHECK(graph_.add<op::PlaceColumns>({part, all, static_cast<std::int32_t>(column)}));
+      column += part.width();
+    }
+    Operand operand(all);
+    KEDGE_TRY(const Tensor x, operand.of(graph_, w_.projection));
+    KEDGE_TRY(const Tensor y, graph_.activation(Element::f32, w_.projection.rows()));
+    KEDGE_CHECK(graph_.add<op::Matmul>({x, w_.projection, w_.projection_bias, y}));
+    return y;
+  }
+
+  Graph& graph_;
+  const DsparkConfig& c_;
+  const DsparkWeights& w_;
+  const Tensor state_;
+};
+
+}  // namespace
+
+Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Cpu& cpu,
+                                           const Tensor& hidden, const Tensor& all_logits,
+                                           std::int64_t slot, const Allocator& allocator) noexcept {
+  const DsparkConfig& c = model.config();
+  const DsparkWeights& w = model.weights();
+  Graph graph(1, 1);
+  Builder builder(graph, model, tensor(state_.data(), Element::f32, 1, c.rank));
+  Slot s;
+  Tensor choice, confidence, previous, e;
+  KEDGE_TRY(const Tensor h,
+            graph.state(tensor(hidden.row<float>(slot), Element::f32, 1, hidden.width())));
+  KEDGE_TRY(const Tensor logits,
+            graph.state(tensor(all_logits.row<float>(slot), Element::f32, 1, all_logits.width())));
+  if (c.rank > 0) {
+    KEDGE_TRY(previous, graph.external(Element::i32, 1));
+    KEDGE_TRY(e, graph.activation(Element::f32, c.rank));
+    KEDGE_CHECK(graph.add<op::RowLookup>({previous, w.w1, e}));
+    KEDGE_TRY(const Tensor z, builder.bias(e, h));
+    if (slot >= first_slot_) KEDGE_CHECK(graph.add<op::Matmul>({z, w.w2, logits, logits}));
+  }
+  if (c.confidence && slot >= first_slot_) {
+    KEDGE_TRY(confidence, graph.external(Element::f32, 1));
+    KEDGE_CHECK(graph.add<op::Confidence>(
+        {h, c.confidence_with_markov ? e : Tensor(), w.confidence, w.confidence_bias, confidence}));
+  }
+  if (slot >= first_slot_) {
+    KEDGE_TRY(choice, builder.choose(logits));
+  }
+  KEDGE_TRY(s.plan, Plan::compile(graph, cpu, allocator));
+  if (!previous.empty()) s.previous = s.plan.locate(previous);
+  if (!choice.empty()) s.choice = s.plan.locate(choice);
+  if (!confidence.empty()) s.confidence = s.plan.locate(confidence);
+  return s;
+}
+
+Result<MarkovHead> MarkovHead::create(const DsparkModel& model, const Cpu& cpu,
+                                      const Tensor& hidden, const Tensor& logits,
+                                      const Allocator& allocator) noexcept {
+  return io::guarded("markov head", [&]() -> Result<MarkovHead> {
+    const DsparkConfig& c = model.config();
+    MarkovHead head;
+    head.first_slot_ = c.first_slot();
+    head.confidence_ = c.confidence;
+    if (c.rank > 0 && c.head == op::MarkovBias::rnn) {
+      KEDGE_TRY(head.state_, Buffer::zeroed(static_cast<std::size_t>(c.rank) * sizeof(float),
+                                            "markov state", allocator));
+    }
+    head.slots_.resize(static_cast<std::size_t>(c.block));
+    for (std::int64_t slot = 0; slot < c.block; ++slot) {
+      // Only an rnn has a use for a slot that guesses nothing.
+      if (slot < c.first_slot() && head.state_.data() == nullptr) continue;
+      KEDGE_TRY(head.slots_[static_cast<std::size_t>(slot)],
+                head.build(model, cpu, hidden, logits, slot, allocator));
+    }
+    return head;
+  });
+}
+
+Status MarkovHead::begin(std::int32_t anchor) noexcept {
+  if (state_.data() == nullptr) return {};
+  std::memset(state_.data(), 0, state_.size());
+  for (std::int64_t slot = 0; slot < first_slot_; ++slot) {
+    Slot& s = slots_[static_cast<std::size_t>(slot)];
+    *s.previous.as<std::int32_t>() = anchor;
+    KEDGE_CHECK(s.plan.run(1, 0));
+  }
+  return {};
+}
+
+Result<MarkovHead::Step> MarkovHead::step(std::int64_t slot, std::int32_t previous) noexcept {
+  Slot& s = slots_[static_cast<std::size_t>(slot)];
+  if (!s.previous.empty()) *s.previous.as<std::int32_t>() = previous;
+  KEDGE_CHECK(s.plan.run(1, 1));
+  return Step{*s.choice.as<std::int32_t>(),
+              confidence_ ? *s.confidence.as<float>() : Draft::unknown};
+}
+
+std::size_t MarkovHead::bytes() const noexcept {
+  std::size_t sum = state_.size();
+  for (const Slot& s : slots_) sum += s.plan.bytes();
+  return sum;
+}
+
+}  // namespace kedge::inline KEDGE_ABI::draft

@@ -1,0 +1,44 @@
+// MarkovHead: the slots of a block one after the other. Each adds what the token before makes of it
+// to its logits, chooses, and says how sure it is. A slot is a plan of a few phases over one row;
+// the choice comes back to the caller, who may draw instead. Private to the compiled library.
+#pragma once
+
+#include <vector>
+
+#include "kedge/draft/dspark_model.hpp"
+#include "kedge/graph/plan.hpp"
+
+namespace kedge::inline KEDGE_ABI::draft {
+
+class MarkovHead {
+ public:
+  // `hidden` and `logits` are those of the block, one row per slot, and stay where they are; logits
+  // are corrected in place.
+  static Result<MarkovHead> create(const DsparkModel& model, const Cpu& cpu, const Tensor& hidden,
+                                   const Tensor& logits, const Allocator& allocator) noexcept;
+
+  struct Step {
+    std::int32_t choice;  // row of the draft's head with the largest logit; -1: there is a NaN
+    float confidence;     // Draft::unknown without that head
+  };
+  // Before the first slot that guesses. An rnn also sees the slots that guess nothing.
+  Status begin(std::int32_t anchor) noexcept;
+  // The slot's logits and choice, given the target's token before.
+  Result<Step> step(std::int64_t slot, std::int32_t previous) noexcept;
+  std::size_t bytes() const noexcept;
+
+ private:
+  struct Slot {
+    Plan plan;
+    Tensor previous, choice, confidence;
+  };
+  Result<Slot> build(const DsparkModel& model, const Cpu& cpu, const Tensor& hidden,
+                     const Tensor& logits, std::int64_t slot, const Allocator& allocator) noexcept;
+
+  std::int64_t first_slot_ = 0;
+  bool confidence_ = false;
+  Buffer state_;
+  std::vector<Slot> slots_;  // of the block
+};
+
+}  // namespace kedge::inline KEDGE_ABI::draft

@@ -1,0 +1,77 @@
+// --draft model:path=FILE
+#include "kedge/draft/model.hpp"
+
+#include "common/drafters/kinds.hpp"
+#include "common/failure.hpp"
+#include "common/machine.hpp"
+#include "kedge/draft/vocabulary.hpp"
+
+namespace kedge::tools {
+
+namespace {
+
+constexpr DraftKey keys[] = {
+    {"path", nullptr, 0, 0, "GGUF file or folder of the draft model"},
+    {"n", "4", 1, 31, "tokens at most"},
+    {"threads", "0", 0, 1024, "of its own; 0: the target's"},
+    {"cache", "f16", 0, 0, "keys and values: f32, f16, bf16 or q8_0"},
+    {"vocabulary", "same", 0, 0, "same, or map: tokens with equal texts"},
+};
+
+template <class T>
+T* kept(const DraftRequest& request, std::shared_ptr<T> object) {
+  request.keep->push_back(object);
+  return object.get();
+}
+
+// Of two models without tokenizers only the sizes can be compared.
+void expect_same_size(const ModelFile& target, const ModelFile& draft) {
+  const std::int64_t expected = target.model->config().vocabulary,
+                     found = draft.model->config().vocabulary;
+  if (expected != found)
+    fail_with(Code::invalid_argument, "draft vocabulary",
+              "no tokenizers to compare ({}), and the target has {} tokens, the draft {}",
+              target.tokenizer ? draft.no_tokenizer : target.no_tokenizer, expected, found);
+}
+
+}  // namespace
+
+const DraftKind model_kind = {
+    "model", "a smaller model of the same vocabulary guesses", keys,
+    [](const DraftValues& values) { return values.number("n"); },
+    [](const DraftValues& values, const DraftRequest& request) {
+      draft::DraftModel::Options options;
+      options.length = values.number("n");
+      options.capacity = request.capacity;
+      options.isa = request.isa;
+      options.cache = cache_element_named(values.text("cache"));
+      options.executor = request.executor;
+      if (const std::int64_t threads = values.number("threads"); threads > 0) {
+        std::shared_ptr<Executor> own = must(make_default_executor(static_cast<unsigned>(threads)));
+        options.executor = kept(request, std::move(own));
+      }
+      const std::string& how = values.text("vocabulary");
+      if (how != "same" && how != "map")
+        bad_usage("--draft", "model: vocabulary: expected same or map, found \"{}\"", how);
+      const ModelFile* file = kept(
+          request, std::make_shared<ModelFile>(load_model(values.text("path"), options.executor)));
+      draft::VocabularyMap map;
+      if (request.target != nullptr) {
+        options.target_vocabulary = request.target->model->config().vocabulary;
+        if (how == "map") {
+          map = must(draft::map_vocabulary(draft::vocabulary_of(request.target->need_tokenizer()),
+                                           draft::vocabulary_of(file->need_tokenizer())));
+          options.to_target = map.to_target;
+          options.to_draft = map.to_draft;
+          if (const auto unknown = file->tokenizer->unknown()) options.filler = *unknown;
+        } else if (request.target->tokenizer && file->tokenizer) {
+          must(draft::expect_same_vocabulary(draft::vocabulary_of(*request.target->tokenizer),
+                                             draft::vocabulary_of(*file->tokenizer)));
+        } else {
+          expect_same_size(*request.target, *file);
+        }
+      }
+      return must(draft::AnyDrafter::make(must(draft::DraftModel::create(file->model, options))));
+    }};
+
+}  // namespace kedge::tools
