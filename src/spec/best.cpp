@@ -119,7 +119,9 @@ std::int64_t Best::keep(const draft::Draft& draft, std::int64_t most) noexcept {
   for (std::int64_t i = 0; i < most; ++i) {
     const auto n = static_cast<std::size_t>(i);
     now_.tokens[n] = draft.tokens()[n];
-    now_.confidences[n] = draft.confidences()[n];
+    // A drafter may take the guess's own probability for its confidence, and guesses that were
+    // drawn must not be chosen by what was drawn (spec/window.hpp).
+    now_.confidences[n] = drawn ? draft::Draft::unknown : draft.confidences()[n];
   }
   // What a guess that was drawn would have been worth, its token alone does not say.
   now_.size = chain && !drawn ? most : 0;
@@ -142,7 +144,7 @@ std::int64_t Best::keep(const draft::Draft& draft, std::int64_t most) noexcept {
       for (std::size_t other = 0; other < i && !chain; ++other)
         first = first && draft.parents()[other] != parent;
       const double holds =
-          acceptance_.holds({now_.source, depth, draft.confidences()[i], now_.after_hit});
+          acceptance_.holds({now_.source, depth, now_.confidences[i], now_.after_hit});
       survival[i] = (parent < 0 ? 1 : survival[static_cast<std::size_t>(parent)]) *
                     (first ? holds : 0.4 * (1 - holds));
       tokens += survival[i];
