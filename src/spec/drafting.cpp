@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "kedge/spec/session.hpp"
+#include "kedge/verify/rejection.hpp"
 #include "spec/walk.hpp"
 
 namespace kedge::inline KEDGE_ABI {
@@ -55,18 +56,19 @@ Status Session::show_drafter(std::int64_t first, std::int64_t row, std::int64_t 
   return {};
 }
 
-Status Session::propose(std::int64_t most, std::int64_t count) noexcept {
+Status Session::propose(std::int64_t count) noexcept {
   if (!drafter_.taps().empty() && featured_ < sequence_.length())
     return fail(Code::invalid_argument, drafter_.name(),
                 "it has seen the hidden states of %lld of %lld positions: a drafter that reads "
                 "them is set before begin(); rewind(0) and extend() evaluate the text again",
                 static_cast<long long>(featured_), static_cast<long long>(sequence_.length()));
   draft::Ask ask;
-  ask.count = std::min(count, most);
+  ask.count = count;
+  ask.share_noise = verification_ == Verification::coupled;
   ask.position = size_;
   ask.sampling = &sampler_.options();
   // A tree needs the state after each of its rows.
-  ask.tree = sequence_.tree_rows() > ask.count;
+  ask.tree = ask.share_noise && sequence_.tree_rows() > ask.count;
   if (ask.count < 1) return {};
   KEDGE_CHECK(drafter_.propose(ask, draft_));
   if (draft_.size() > ask.count)
@@ -79,10 +81,14 @@ Status Session::propose(std::int64_t most, std::int64_t count) noexcept {
                   token, static_cast<long long>(model().config().vocabulary - 1));
   if (!draft_.chain() && !ask.tree)
     return fail(Code::invalid_argument, drafter_.name(), "proposal: a tree, asked for a chain");
+  if (!ask.share_noise)
+    return verify::check_distributions(draft_, model().config().vocabulary, drafter_.name());
   return {};
 }
 
-// Cuts the draft where a constraint rules a guess out. Behind an end token nothing follows.
+// Cuts the draft where a constraint rules a guess out; behind an end token nothing follows. A guess
+// that was drawn stays in all the same, for what is drawn in its place is only then distributed as
+// it should be: the target offers it no chance.
 void Session::constrain_draft(std::span<const std::int32_t> end_tokens) noexcept {
   if (!constraint_) return;
   const auto tokens = draft_.tokens(), parents = draft_.parents();
@@ -91,9 +97,11 @@ void Session::constrain_draft(std::span<const std::int32_t> end_tokens) noexcept
     const ConstraintState before =
         parent < 0 ? state_ : guess_states_[static_cast<std::size_t>(parent)];
     const bool ends = spec::contains(end_tokens, token);
-    if (ends ? !constraint_.accepts_end(before) : !constraint_.allows(before, token))
-      return draft_.cut(static_cast<std::int64_t>(i));
-    if (ends) return draft_.cut(static_cast<std::int64_t>(i) + 1);
+    const bool allowed = ends ? constraint_.accepts_end(before) : constraint_.allows(before, token);
+    if (!allowed || ends) {
+      const bool stays = allowed || verification_ != Verification::coupled;
+      return draft_.cut(static_cast<std::int64_t>(i) + (stays ? 1 : 0));
+    }
     guess_states_[i] = constraint_.advance(before, token);
   }
 }

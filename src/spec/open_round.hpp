@@ -16,6 +16,7 @@ struct Session::OpenRound {
   Round result;  // its `stop` is set when there is nothing to evaluate
   std::optional<Transaction> transaction;
   std::int64_t asked = 0, proposed = 0;  // drafts; what was kept of them is draft_
+  std::int64_t cut = 0;                  // drafts that a constraint forbade
   std::int64_t most = 0;                 // drafts that may be accepted
   std::int64_t depth = 0;                // drafts that stand one behind the other
   std::int64_t first_row = 0;            // of the pass,

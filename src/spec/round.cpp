@@ -7,24 +7,19 @@
 
 namespace kedge::inline KEDGE_ABI {
 
-// The token after `depth` drafts that hold, from the logits of an output of the last pass.
-verify::Chosen Session::choose(Walk& walk, std::int64_t output, std::int64_t depth) noexcept {
-  const auto i = static_cast<std::size_t>(depth);
-  const auto failed = [&](const Error& error) {
-    walk.error = error;
-    return verify::Chosen{0, false, true};
-  };
+// What the sampler draws the token behind `drafts` from: an output of the last pass.
+Sampler::Draw Session::draw_of(const Walk& walk, const ConstraintState& state, std::int64_t output,
+                               std::int64_t depth, std::span<const std::int32_t> drafts) noexcept {
   const Forward& forward = engine_->forward;
-  if (const Status finite = forward.finite(output); !finite) return failed(finite.error());
   Sampler::Draw draw;
   draw.logits = forward.logits(output);
   draw.largest = forward.choice(output);
   draw.position = size_ + depth;
   draw.text = text();
-  draw.drafts = tokens_.first(i);  // the drafts that hold are what was chosen
+  draw.drafts = drafts;
   if (constraint_) {
-    constraint_.mask(walk.state, allowed_);
-    const bool may_end = constraint_.accepts_end(walk.state);
+    constraint_.mask(state, allowed_);
+    const bool may_end = constraint_.accepts_end(state);
     for (const std::int32_t end : walk.end_tokens) {
       if (end < 0 || end >= model().config().vocabulary) continue;
       const std::uint32_t bit = 1u << (end & 31);
@@ -37,20 +32,40 @@ verify::Chosen Session::choose(Walk& walk, std::int64_t output, std::int64_t dep
     draw.top_ids = top.tokens;
     draw.top_logits = top.logits;
   }
-  const Result<std::int32_t> token = sampler_.choose(draw);
-  if (!token) return failed(token.error());
-  tokens_[i] = *token;
+  return draw;
+}
+
+// What follows from tokens_[depth], which was drawn from an output and now is certain.
+void Session::note_token(Walk& walk, std::int64_t output, std::int64_t depth) noexcept {
+  const auto i = static_cast<std::size_t>(depth);
+  const std::int32_t token = tokens_[i];
   if (alternatives_ >= 0) {
     const auto count = static_cast<std::size_t>(alternatives_);
     logprobs_[i] =
-        log_probability(options_.isa, draw.logits, *token,
+        log_probability(options_.isa, engine_->forward.logits(output), token,
                         best_.subspan(i * static_cast<std::size_t>(max_alternatives), count));
   }
-  const bool end = spec::contains(walk.end_tokens, *token);
-  if (constraint_ && !end) walk.state = constraint_.advance(walk.state, *token);
-  if (walk.stop.push != nullptr && walk.stop.push(walk.stop.context, *token))
+  const bool end = spec::contains(walk.end_tokens, token);
+  if (constraint_ && !end) walk.state = constraint_.advance(walk.state, token);
+  if (walk.stop.push != nullptr && walk.stop.push(walk.stop.context, token))
     walk.reason = StopReason::stop_text;
   if (end) walk.reason = StopReason::end_token;
+}
+
+// The token after `depth` drafts that hold.
+verify::Chosen Session::choose(Walk& walk, std::int64_t output, std::int64_t depth) noexcept {
+  const auto i = static_cast<std::size_t>(depth);
+  const auto failed = [&](const Error& error) {
+    walk.error = error;
+    return verify::Chosen{0, false, true};
+  };
+  if (const Status finite = engine_->forward.finite(output); !finite) return failed(finite.error());
+  // The drafts that hold are what was chosen.
+  const Result<std::int32_t> token =
+      sampler_.choose(draw_of(walk, walk.state, output, depth, tokens_.first(i)));
+  if (!token) return failed(token.error());
+  tokens_[i] = *token;
+  note_token(walk, output, depth);
   return {*token, walk.reason != StopReason::none};
 }
 
@@ -73,11 +88,14 @@ Status Session::open_round(const RoundOptions& options, OpenRound& open) noexcep
   KEDGE_CHECK(tell_drafter());
   draft_.clear();
   if (drafter_ && open.most > 0) {
-    open.asked = open.most;
-    KEDGE_CHECK(propose(open.most, open.asked));
+    open.asked = std::clamp<std::int64_t>(window_.ask(open.most, size_), 0, open.most);
+    KEDGE_CHECK(propose(open.asked));
   }
   open.proposed = draft_.size();
+  if (open.proposed > 0) draft_.cut(window_.keep(draft_, open.most));
+  const std::int64_t kept = draft_.size();
   constrain_draft(options.end_tokens);
+  open.cut = kept - draft_.size();
   open.draft_ms = timer.lap_ms();
   const std::int64_t rows = 1 + draft_.size();
   KEDGE_TRY(Transaction transaction,
@@ -97,17 +115,22 @@ Status Session::open_round(const RoundOptions& options, OpenRound& open) noexcep
 }
 
 // The drafts that the target draws too, then its own token, up to what ends the text.
+verify::Accepted Session::verify_coupled(OpenRound& open) noexcept {
+  const auto most = static_cast<std::size_t>(std::min(open.most, open.depth));
+  return verify::coupled_tree(draft_.tokens(), draft_.parents(), path_.first(most),
+                              [&](std::int64_t row, std::int64_t depth) {
+                                return choose(open.walk, open.first_output + row, depth);
+                              });
+}
+
 Status Session::verify_round(OpenRound& open) noexcept {
   spec::Timer timer;
   open.runs_again = !open.transaction->can_commit(1);
   open.marked = open.runs_again && open.options.stop.mark != nullptr;
   if (open.marked) open.options.stop.mark(open.options.stop.context);
   open.walk = {open.options.end_tokens, open.options.stop, state_, StopReason::none, {}};
-  const auto most = static_cast<std::size_t>(std::min(open.most, open.depth));
-  open.accepted = verify::coupled_tree(draft_.tokens(), draft_.parents(), path_.first(most),
-                                       [&](std::int64_t row, std::int64_t depth) {
-                                         return choose(open.walk, open.first_output + row, depth);
-                                       });
+  open.accepted =
+      verification_ == Verification::coupled ? verify_coupled(open) : verify_drawn(open);
   open.verify_ms = timer.lap_ms();
   if (open.accepted.tokens == 0) return unexpected(open.walk.error);
   return {};
@@ -138,12 +161,34 @@ Result<Session::Round> Session::close_round(OpenRound& open) noexcept {
   if (drafting_ && show_rows(first, open) && tell_drafter())
     drafter_.feedback({open.asked, result.evaluated, result.accepted});
   count_round(result, open.depth, 1 + draft_.size());
-  stats_.cut += open.proposed - draft_.size();
+  const double commit_ms = timer.lap_ms();
+  stats_.cut += open.cut;
   stats_.draft_ms += open.draft_ms;
   stats_.target_ms += open.target_ms;
   stats_.verify_ms += open.verify_ms;
-  stats_.commit_ms += timer.lap_ms();
+  stats_.commit_ms += commit_ms;
+  learn(open, commit_ms);
   return result;
+}
+
+void Session::learn(const OpenRound& open, double commit_ms) noexcept {
+  if (!window_) return;
+  const Round& r = open.result;
+  window::Trial trial;
+  trial.asked = open.asked;
+  trial.proposed = open.proposed;
+  trial.kept = r.proposed;
+  trial.evaluated = r.evaluated;
+  trial.accepted = r.accepted;
+  trial.rows = 1 + r.proposed;
+  trial.draft_ms = open.draft_ms;
+  trial.target_ms = open.target_ms;
+  trial.other_ms = open.verify_ms + commit_ms;
+  trial.confidences = draft_.confidences();
+  trial.tokens = r.tokens;
+  trial.source = draft_.source;
+  trial.position = size_ - static_cast<std::int64_t>(r.tokens.size());
+  window_.learn(trial);
 }
 
 // The hidden states of the committed rows, which in a tree lie apart.

@@ -277,6 +277,7 @@ Result<std::int32_t> Session::begin(std::span<const std::int32_t> prompt,
                                     const GenerateOptions& options) noexcept {
   KEDGE_CHECK(rewind(0));
   stats_ = {};
+  window_.begin();
   return append(prompt, options);
 }
 

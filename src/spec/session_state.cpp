@@ -52,6 +52,7 @@ Result<Session> Session::fork() const noexcept {
   KEDGE_TRY(other.sequence_, sequence_.fork());
   KEDGE_CHECK(other.allocate());
   KEDGE_CHECK(other.set_sampling(sampling()));
+  KEDGE_CHECK(other.set_verification(verification_));
   std::copy(text().begin(), text().end(), other.text_.as<std::int32_t>());
   other.size_ = size_;
   other.prompt_ = prompt_;

@@ -16,8 +16,11 @@
 #include "kedge/sample/sampler.hpp"
 #include "kedge/spec/generate_options.hpp"
 #include "kedge/spec/stats.hpp"
+#include "kedge/spec/verification.hpp"
+#include "kedge/spec/window.hpp"
 #include "kedge/state/sequence.hpp"
 #include "kedge/verify/coupled.hpp"
+#include "kedge/verify/residual.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
@@ -88,6 +91,12 @@ class KEDGE_API Session {
     drafter_ = std::move(drafter);
     drafting_ = false;  // it has not seen the text
   }
+  // How far to draft; none: as far as the drafter and Options::max_draft go.
+  void set_window(window::AnyWindow window) noexcept { window_ = std::move(window); }
+  const window::AnyWindow& window() const noexcept { return window_; }
+  // Takes memory for distributions when it is not coupled: max_draft times the vocabulary.
+  Status set_verification(Verification verification) noexcept;
+  Verification verification() const noexcept { return verification_; }
   // Log-probabilities of the tokens and of so many alternatives, 0 to 20; -1: none.
   Status report_logprobs(std::int32_t alternatives) noexcept;
   // What passes keep at least, for those who look at forward().
@@ -133,10 +142,10 @@ class KEDGE_API Session {
   // recurrent layers the next call evaluates again what lies behind the nearest position whose
   // state is kept: of the last round or two, and landmarks along the prompts, of which the ends.
   Status rewind(std::int64_t count) noexcept;
-  // Another session that goes on from here: same model, cache pool, sampling and constraint, no
-  // drafter. Pages are shared until one of both writes. The two must not be used at the same time
-  // (they share the arena of a pass too), nor may one be in the middle of a call. Code::busy when
-  // Options::sequences are alive.
+  // Another session that goes on from here: same model, cache pool, sampling, verification and
+  // constraint, no drafter and no window. Pages are shared until one of both writes. The two must
+  // not be used at the same time (they share the arena of a pass too), nor may one be in the middle
+  // of a call. Code::busy when Options::sequences are alive.
   Result<Session> fork() const noexcept;
   // Text, keys and values, recurrent state, sampling options and where a constraint began. The
   // drafter and the constraint's rules are not written; set them before or after load(). See
@@ -184,12 +193,19 @@ class KEDGE_API Session {
   Status tell_drafter() noexcept;
   void cut_drafter() noexcept;
   Status show_drafter(std::int64_t first, std::int64_t row, std::int64_t count) noexcept;
-  Status propose(std::int64_t most, std::int64_t count) noexcept;
+  Status propose(std::int64_t count) noexcept;
   void constrain_draft(std::span<const std::int32_t> end_tokens) noexcept;
+  Sampler::Draw draw_of(const Walk& walk, const ConstraintState& state, std::int64_t output,
+                        std::int64_t depth, std::span<const std::int32_t> drafts) noexcept;
+  void note_token(Walk& walk, std::int64_t output, std::int64_t depth) noexcept;
   verify::Chosen choose(Walk& walk, std::int64_t output, std::int64_t depth) noexcept;
   static Status expect_together(std::span<Turn> turns) noexcept;
   Status open_round(const RoundOptions& options, OpenRound& open) noexcept;
   Status verify_round(OpenRound& open) noexcept;
+  verify::Accepted verify_coupled(OpenRound& open) noexcept;
+  verify::Accepted verify_drawn(OpenRound& open) noexcept;
+  verify::Accepted settle(OpenRound& open, verify::Accepted accepted) noexcept;
+  void learn(const OpenRound& open, double commit_ms) noexcept;
   Result<Round> close_round(OpenRound& open) noexcept;
   Status commit(OpenRound& open) noexcept;
   Status show_rows(std::int64_t first, const OpenRound& open) noexcept;
@@ -209,6 +225,10 @@ class KEDGE_API Session {
   std::int64_t told_ = 0;      // its tokens,
   std::int64_t featured_ = 0;  // and the positions whose hidden states it has seen
   draft::Draft draft_;
+  window::AnyWindow window_;
+  Verification verification_ = Verification::coupled;
+  Buffer offered_;  // i32 and f32 [vocabulary]: what the target offers, unless coupled
+  verify::Residual residual_;
   Sampler sampler_;
   Constraint constraint_;
   ConstraintState state_;         // after the text

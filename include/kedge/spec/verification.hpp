@@ -1,4 +1,4 @@
-// How a session verifies drafts.
+// How a session decides which guesses hold.
 #pragma once
 
 #include <cstdint>
@@ -8,12 +8,14 @@
 namespace kedge::inline KEDGE_ABI {
 
 enum class Verification : std::uint8_t {
-  // The text is that of plain decoding, bit for bit, with any drafter and any draft length.
+  // The target draws its own token at every position, with the noise of that position, and a guess
+  // holds if it is that token: speculative text is plain text, bit for bit, at any temperature.
   coupled,
-  // The text is distributed as that of plain decoding and accepts guesses that were drawn from
-  // other distributions more often; which text it is depends on drafts and their lengths.
+  // Tokens are distributed as the target's own, but the text is another one than plain decoding's,
+  // and depends on what was drafted: verify/rejection.hpp and verify/block.hpp. Chains only. At
+  // temperature 0 all three are the same.
   rejection,
-  block,  // accepts at least as many (verify/block.hpp)
+  block,
 };
 
 constexpr const char* to_string(Verification verification) noexcept {

@@ -34,8 +34,8 @@ struct Trial {
   std::span<const float> confidences = {};    // of the kept guesses
   std::span<const std::int32_t> tokens = {};  // that the round made: with them a window can see
                                               // what guesses were worth that it did not keep
-  std::int32_t source = 0;    // draft::Draft::source
-  std::int64_t position = 0;  // of the first guess in the text
+  std::int32_t source = 0;                    // draft::Draft::source
+  std::int64_t position = 0;                  // of the first guess in the text
 
   double round_ms() const noexcept { return draft_ms + target_ms + other_ms; }
 };
