@@ -88,7 +88,7 @@ struct Attention {
              "[rows] i32, the row before in a row's branch, -1: the sequence's newest position; "
              "optional: there are no trees");
     v.tensor("first", &Args::first, Role::input,
-             "[rows] i32, the first position that a row sees; optional: bounded_attention only");
+             "[rows] i32, the first position that a row sees, of bounded_attention; optional");
     v.setting("heads", &Args::heads, "query heads");
     v.setting("kv_heads", &Args::kv_heads, "key/value heads, a divisor of heads");
     v.setting("head_dim", &Args::head_dim, "values per head, a multiple of 4 up to 256");
