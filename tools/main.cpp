@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   add_check(app, commands);
   add_bench(app, commands);
   add_ngrams(app, commands);
+  add_draft_command(app, commands);
   add_tokenize(app, commands);
   try {
     app.parse(argc, argv);
