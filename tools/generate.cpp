@@ -14,6 +14,7 @@
 #include "common/sampling.hpp"
 #include "common/statistics.hpp"
 #include "common/tokens.hpp"
+#include "common/window.hpp"
 #include "kedge/io/sink.hpp"
 #include "kedge/io/source.hpp"
 #include "kedge/spec/session.hpp"
@@ -31,6 +32,7 @@ struct Options {
   std::int64_t max_tokens = 128, context = 0;
   std::int32_t logprobs = -1;
   SamplingChoice sampling;
+  WindowOptions window;
   MachineOptions machine;
   LoadOptions load;
 
@@ -95,6 +97,10 @@ int generate(const Options& o) {
   options.max_draft = draft.max_draft();
   Session session = must(Session::create(file.model, options));
   session.set_drafter(draft.make({session.context() + 1, &file, executor.get(), isa}));
+  const auto lengths = std::make_shared<std::vector<window::Recorded::Length>>();
+  lengths->reserve(static_cast<std::size_t>(o.max_tokens));
+  session.set_window(o.window.recording(lengths));
+  must(session.set_verification(o.window.method()));
   if (!o.load_session.empty()) must(session.load(must(io::Source::open(o.load_session.c_str()))));
   if (o.sampling.given || o.load_session.empty())
     if (const Status set = session.set_sampling(o.sampling.options); !set)
@@ -144,9 +150,13 @@ int generate(const Options& o) {
                {"prompt_token_ids", prompt},
                {"token_ids", printer.tokens},
                {"draft", draft.text()},
+               {"window", session.window().name()},
+               {"verification", to_string(session.verification())},
                {"isa", to_string(isa)},
                {"threads", executor->workers()},
                {"machine", machine_name()}});
+  for (const window::Recorded::Length& l : *lengths)
+    json["draft_lengths"].push_back({l.asked, l.kept});
   if (file.tokenizer) json["text"] = printer.text;
   if (o.logprobs >= 0) json["logprobs"] = printer.logprobs;
   write_json(o.json, json);
@@ -168,6 +178,7 @@ void add_generate(CLI::App& root, Commands& commands) {
   app->add_option("--max-tokens", o->max_tokens, "Tokens to generate at most")
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   add_draft(*app, o->draft);
+  o->window.add(*app);
   o->sampling.add(*app);
   app->add_option("--logprobs", o->logprobs,
                   "Write log-probabilities of the tokens and so many alternatives into the JSON");

@@ -225,9 +225,14 @@ Status DraftModel::propose(const Ask& ask, Draft& draft) noexcept {
     const std::int64_t most = draft.room() / (count - i);
     KEDGE_TRY(const Drawing::Drawn drawn,
               self.drawing.draw(self.forward.logits(0), ask, self.text(), draft, most));
-    if (drawn.confidence < ask.least_confidence) break;
+    // Of a guess that is drawn: how sure the draw was, not how likely its outcome, by which drafts
+    // must not be cut (spec/window.hpp).
+    const auto& chances = drawn.from.probabilities;
+    const float confidence =
+        chances.empty() ? drawn.confidence : *std::max_element(chances.begin(), chances.end());
+    if (confidence < ask.least_confidence) break;
     const std::int64_t guess = draft.size();
-    draft.push(drawn.token, drawn.confidence);
+    draft.push(drawn.token, confidence);
     if (!drawn.from.empty())
       KEDGE_CHECK(draft.set_distribution(guess, drawn.from.tokens, drawn.from.probabilities));
     if (i + 1 == count) break;

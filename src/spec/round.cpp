@@ -172,7 +172,6 @@ Result<Session::Round> Session::close_round(OpenRound& open) noexcept {
 }
 
 void Session::learn(const OpenRound& open, double commit_ms) noexcept {
-  if (!window_) return;
   const Round& r = open.result;
   window::Trial trial;
   trial.asked = open.asked;
@@ -189,6 +188,7 @@ void Session::learn(const OpenRound& open, double commit_ms) noexcept {
   trial.source = draft_.source;
   trial.position = size_ - static_cast<std::int64_t>(r.tokens.size());
   window_.learn(trial);
+  stats_.see(trial, window_.choice());
 }
 
 // The hidden states of the committed rows, which in a tree lie apart.

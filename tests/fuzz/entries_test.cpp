@@ -58,6 +58,8 @@ TEST(FuzzEntries, FolderIndex) {
 TEST(FuzzEntries, Config) { mutate(fuzz_config, contents("qwen3/config.json"), 1 << 20); }
 TEST(FuzzEntries, Json) { mutate(fuzz_json, contents("biased/config.json"), 1 << 20); }
 
+TEST(FuzzEntries, Package) { mutate(fuzz_package, contents("../packages/draft.json"), 1 << 20); }
+
 TEST(FuzzEntries, NgramCounts) {
   std::vector<std::byte> bytes;
   kedge::io::Sink sink = kedge::io::Sink::memory(bytes);
@@ -100,6 +102,8 @@ TEST(FuzzEntries, Corpora) {
   replay(fuzz_folder_index, "folder_index");
   replay(fuzz_config, "config");
   replay(fuzz_json, "json");
+  replay(fuzz_ngram_counts, "ngram_counts");
+  replay(fuzz_package, "package");
 }
 
 }  // namespace

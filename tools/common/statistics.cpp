@@ -6,6 +6,28 @@
 
 namespace kedge::tools {
 
+namespace {
+
+double share(std::int64_t a, std::int64_t b) {
+  return b == 0 ? 0 : static_cast<double>(a) / static_cast<double>(b);
+}
+
+}  // namespace
+
+std::string statistics_line(const Stats& s) {
+  std::string line = fmt::format("{:.2f} tokens a round", s.tau());
+  if (s.measured_speedup() > 0) line += fmt::format(", {:.2f} x plain", s.measured_speedup());
+  if (s.expected_speedup() > 0) line += fmt::format(" (expected {:.2f})", s.expected_speedup());
+  if (const double error = s.calibration_error(); error >= 0)
+    line += fmt::format(", confidences off by {:.3f}", error);
+  std::string reasons;
+  for (const Stats::Reason& r : s.reason)
+    if (r.text != nullptr && *r.text != 0)
+      reasons += fmt::format("{}{} {}", reasons.empty() ? "" : ", ", r.text, r.rounds);
+  if (!reasons.empty()) line += "; rounds: " + reasons;
+  return line;
+}
+
 Table statistics_table(const Stats& s) {
   Table table = Table::of_pairs();
   const double prompt_rate =
@@ -31,6 +53,7 @@ Table statistics_table(const Stats& s) {
     survival += fmt::format("{}{:.2f}", i == 0 ? "" : " ",
                             static_cast<double>(s.held[i]) / static_cast<double>(s.rounds));
   if (!survival.empty()) table.row({"accepted by position", survival});
+  if (s.proposed > 0) table.row({"speculation", statistics_line(s)});
   return table;
 }
 
@@ -43,7 +66,41 @@ nlohmann::json statistics_json(const Stats& s) {
   std::size_t widest = s.width.size();
   while (widest > 0 && s.width[widest - 1] == 0) --widest;
   for (std::size_t n = 0; n < widest; ++n) width.push_back(s.width[n]);
+  nlohmann::json conditional = nlohmann::json::array(), survival = conditional;
+  for (std::size_t i = 0; i < s.held.size() && s.reached[i] > 0; ++i) {
+    survival.push_back(s.survival(i));
+    conditional.push_back(s.conditional(i));
+  }
+  nlohmann::json sources = nlohmann::json::array(), bins = sources, reasons = sources;
+  std::size_t last = s.source.size();
+  while (last > 0 && s.source[last - 1].rounds == 0) --last;
+  for (std::size_t i = 0; i < last; ++i)
+    sources.push_back({{"rounds", s.source[i].rounds},
+                       {"proposed", s.source[i].proposed},
+                       {"evaluated", s.source[i].evaluated},
+                       {"accepted", s.source[i].accepted}});
+  for (std::size_t i = 0; i < s.bin.size(); ++i)
+    if (const Stats::Bin& b = s.bin[i]; b.guesses > 0)
+      bins.push_back({{"from", static_cast<double>(i) / static_cast<double>(s.bin.size())},
+                      {"guesses", b.guesses},
+                      {"confidence", b.confidence / static_cast<double>(b.guesses)},
+                      {"held", share(b.held, b.guesses)}});
+  for (const Stats::Reason& r : s.reason)
+    if (r.text != nullptr && *r.text != 0)
+      reasons.push_back({{"reason", r.text}, {"rounds", r.rounds}, {"drafts", r.drafts}});
+  nlohmann::json calibration = {{"bins", bins}};
+  if (!bins.empty()) calibration["error"] = s.calibration_error();
   return {{"prompt_tokens", s.prompt_tokens},
+          {"survival_by_position", survival},
+          {"conditional_by_position", conditional},
+          {"sources", sources},
+          {"calibration", calibration},
+          {"plain_rounds", s.plain_rounds},
+          {"plain_round_ms",
+           s.plain_rounds > 0 ? s.plain_ms / static_cast<double>(s.plain_rounds) : 0.0},
+          {"measured_speedup", s.measured_speedup()},
+          {"expected_speedup", s.expected_speedup()},
+          {"choices", reasons},
           {"tokens", s.tokens},
           {"rounds", s.rounds},
           {"tau", s.tau()},

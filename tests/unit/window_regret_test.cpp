@@ -1,0 +1,64 @@
+// Best against the best fixed length in hindsight, zero included, on a virtual clock.
+#include <gtest/gtest.h>
+
+#include <cmath>
+
+#include "kedge/spec/best.hpp"
+#include "unit/virtual_clock.hpp"
+
+namespace kedge::tests {
+namespace {
+
+constexpr double most_regret = 0.02;
+
+window::AnyWindow best() { return *window::AnyWindow::make(window::Best()); }
+
+// Of several texts of one kind together: the best of 17 lengths is partly luck on one.
+void expect_no_regret(const std::string& name, const std::vector<Trace>& traces,
+                      const Machine& machine, double allowed = most_regret) {
+  const Hindsight fixed = best_fixed(traces, machine);
+  double ms = 0;
+  for (const Trace& trace : traces) {
+    auto window = best();
+    ms += run(window, trace, machine, 7).ms;
+  }
+  const double regret = ms / fixed.ms - 1;
+  std::printf("  %-28s %-32s fixed %2lld  %8.1f ms  best %8.1f ms  regret %+6.2f %%\n",
+              name.c_str(), machine.name, static_cast<long long>(fixed.length), fixed.ms, ms,
+              100 * regret);
+  EXPECT_LE(regret, allowed) << name << ", " << machine.name;
+}
+
+std::vector<Trace> several(const std::vector<Stretch>& stretches, bool copies = false) {
+  std::vector<Trace> traces;
+  for (std::uint64_t seed = 1; seed <= 12; ++seed)
+    traces.push_back(made_up("", stretches, seed, 16, copies));
+  return traces;
+}
+
+TEST(WindowRegret, StationaryDrafters) {
+  for (const Machine& machine : machines())
+    for (const double h : {0.0, 0.05, 0.3, 0.5, 0.7, 0.85, 0.95, 1.0})
+      expect_no_regret("holds with " + std::to_string(h).substr(0, 4), several({{4000, h}}),
+                       machine);
+}
+
+TEST(WindowRegret, DraftersThatSwitch) {
+  for (const Machine& machine : machines()) {
+    std::vector<Stretch> stretches;
+    for (int i = 0; i < 20; ++i) stretches.push_back({100, i % 2 == 0 ? 0.95 : 0.02});
+    expect_no_regret("copies in stretches of 100", several(stretches, true), machine);
+    for (int i = 0; i < 110; ++i) stretches.push_back({100, i % 2 == 0 ? 0.95 : 0.02});
+    for (Stretch& s : stretches) s.tokens = 30;
+    // Where nine rows cost half as much again as eight and no stretch is longer than two drafts,
+    // the wide draft that looks best after a hit mostly runs over the stretch's end.
+    const bool step = machine.ratio[8] > 1.4 * machine.ratio[7];
+    expect_no_regret("copies in stretches of 30", several(stretches, true), machine,
+                     step ? 0.03 : most_regret);
+    expect_no_regret("bad for long, then good", several({{1500, 0.0}, {500, 0.95}}, true), machine);
+    expect_no_regret("good, then bad for long", several({{300, 0.95}, {1700, 0.0}}, true), machine);
+  }
+}
+
+}  // namespace
+}  // namespace kedge::tests
