@@ -64,9 +64,9 @@ def propose_ms(folder, quantize):
 
 
 def step_ms(model):
-    out = common.kedge("generate", "--model", model, "--prompt", "The harbour lay still", "-n", 48, "--draft",
+    out = common.kedge("generate", "--model", model, "--prompt", "The harbour lay still", "--max-tokens", 48, "--draft",
                        "none", "--json", "-")
-    stats = json.loads(out)["stats"]
+    stats = json.loads(out)
     return stats["target_ms"] / stats["rounds"]
 
 
