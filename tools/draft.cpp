@@ -2,6 +2,7 @@
 // `features` f32 [T, taps * width], of positions 0 .. T - 1, and `anchor` i32 [1], the token at T.
 // Out: `tokens` i32 [G], `logits` f32 [G, draft vocabulary], corrected by the Markov head, and
 // `confidences` f32 [G] where the draft has that head.
+#include <chrono>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -20,7 +21,7 @@ namespace {
 
 struct Options {
   std::string draft, model, in, out, json, quantize = "none";
-  std::int64_t count = 0;
+  std::int64_t count = 0, repeat = 1;
   double temperature = 0;
   std::uint64_t seed = 0;
   MachineOptions machine;
@@ -89,7 +90,18 @@ int draft_once(const Options& o) {
   ask.count = o.count > 0 ? o.count : c.drafts();
   ask.position = rows + 1;
   ask.sampling = &sampling;
-  must(drafter.propose(ask, guesses));
+  std::vector<double> times;
+  for (std::int64_t i = 0; i < o.repeat; ++i) {
+    guesses.clear();
+    const auto start = std::chrono::steady_clock::now();
+    must(drafter.propose(ask, guesses));
+    times.push_back(
+        std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
+            .count());
+  }
+  // The first one also makes keys and values of the context.
+  if (times.size() > 1) times.erase(times.begin());
+  const double milliseconds = median(times);
 
   const std::int64_t count = guesses.size();
   std::vector<float> logits;
@@ -109,12 +121,14 @@ int draft_once(const Options& o) {
   }
   std::FILE* const out = text_stream(o.json);
   fmt::print(out, "{}", must(draft::describe(c)));
-  fmt::print(out, "guesses behind position {}: {}\n", rows, fmt::join(guesses.tokens(), " "));
+  fmt::print(out, "guesses behind position {}: {} ({:.3f} ms)\n", rows,
+             fmt::join(guesses.tokens(), " "), milliseconds);
   if (c.confidence) fmt::print(out, "confidences: {:.4f}\n", fmt::join(guesses.confidences(), " "));
   nlohmann::json json = {
       {"draft", o.draft},
       {"layout", c.sample_from_anchor ? "anchor-first" : "1+N"},
       {"position", rows + 1},
+      {"ms", milliseconds},
       {"tokens", std::vector<std::int32_t>(guesses.tokens().begin(), guesses.tokens().end())}};
   if (c.confidence)
     json["confidences"] =
@@ -141,6 +155,9 @@ void add_draft_command(CLI::App& root, Commands& commands) {
       ->check(CLI::Range(0, 4096));
   app->add_option("--temperature", o->temperature, "Draw with this temperature; 0: the largest")
       ->check(CLI::Range(0.0, 1e6));
+  app->add_option("--repeat", o->repeat,
+                  "Propose so often; the time is the median of all but the first")
+      ->check(CLI::Range(1, 100000));
   app->add_option("--seed", o->seed, "Of the noise");
   app->add_option("--quantize", o->quantize, "Matrices of the draft become q8_0, q4_0 or q4_k")
       ->check(CLI::IsMember({"none", "q8_0", "q4_0", "q4_k"}));

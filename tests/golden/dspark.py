@@ -236,4 +236,5 @@ def main():
             write_gguf(out / f"{name}.gguf", model, s)
 
 
-main()
+if __name__ == "__main__":
+    main()
