@@ -41,6 +41,7 @@ int run(int argc, char** argv) {
   add_check(app, commands);
   add_bench(app, commands);
   add_tokenize(app, commands);
+  add_package(app, commands);
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& e) {

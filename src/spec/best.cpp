@@ -74,8 +74,9 @@ std::int64_t Best::ask(std::int64_t most, std::int64_t) noexcept {
   now_.size = 0;
   trying_ = false;
   most = std::min({most, options_.max, room});
-  choose("plain", 0, 1, costs_.plain_ms());
+  choose("nothing to draft", 0, 1, costs_.plain_ms());
   if (most <= 0) return 0;
+  choose("nothing proposed", 0, 1, costs_.plain_ms());
   if (!costs_.known()) {
     choose("first rounds are plain", 0, 1, 0);
     return std::min<std::int64_t>(most, 8);  // its cost, and whether it would have held

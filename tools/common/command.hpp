@@ -24,5 +24,6 @@ void add_quantize(CLI::App& root, Commands& commands);
 void add_check(CLI::App& root, Commands& commands);
 void add_bench(CLI::App& root, Commands& commands);
 void add_tokenize(CLI::App& root, Commands& commands);
+void add_package(CLI::App& root, Commands& commands);
 
 }  // namespace kedge::tools
