@@ -8,6 +8,7 @@
 #include <random>
 #include <vector>
 
+#include "kedge/backend/cpu.hpp"
 #include "kedge/kernel/cpu/conv_state.hpp"
 #include "kedge/kernel/cpu/gated_delta.hpp"
 #include "kedge/state/recurrent_state.hpp"

@@ -9,6 +9,7 @@
 
 #include "cases/quantize_rows.hpp"
 #include "cases/row_lookup.hpp"
+#include "kedge/backend/cpu.hpp"
 #include "kedge/kernel/cpu/matmul.hpp"
 #include "kedge/kernel/cpu/quantize_rows.hpp"
 #include "kedge/kernel/cpu/row_lookup.hpp"
