@@ -7,6 +7,7 @@
 #include "common/command.hpp"
 #include "common/failure.hpp"
 #include "common/output.hpp"
+#include "kedge/draft/dspark_config.hpp"
 #include "kedge/io/safetensors.hpp"
 #include "kedge/model/model.hpp"
 #include "kedge/state/kv_page.hpp"
@@ -172,7 +173,7 @@ void describe(const ModelFiles& files, const std::string& path, nlohmann::json& 
     if (config->mtp_layers > 0) {
       table.row(
           {"further tokens",
-           fmt::format("{} layer{} that predict{}: known, not loaded", config->mtp_layers,
+           fmt::format("{} layer{} that predict{}: loaded by --draft mtp", config->mtp_layers,
                        config->mtp_layers == 1 ? "" : "s", config->mtp_layers == 1 ? "s" : "")});
       json["mtp_layers"] = config->mtp_layers;
     }
@@ -199,6 +200,25 @@ void describe(const ModelFiles& files, const std::string& path, nlohmann::json& 
   else say("chat template", chat.error().reason, false);
   std::fputs("\nWhat Kedge can do with it\n", out);
   table.print(out);
+}
+
+// Everything that is silently wrong where it is misread is said (docs/drafters.md).
+void describe_draft(const ModelFiles& files, nlohmann::json& json, std::FILE* out) {
+  const draft::DsparkConfig c = must(draft::read_dspark_config(files));
+  const std::string text = must(draft::describe(c));
+  fmt::print(out, "\nA draft model (--draft {}:path=...)\n{}", c.rank > 0 ? "dspark" : "dflash",
+             text);
+  json["draft"] = {{"kind", c.kind()},
+                   {"format", c.format},
+                   {"sample_from_anchor", c.sample_from_anchor},
+                   {"layout", c.layout},
+                   {"block", c.block},
+                   {"drafts", c.drafts()},
+                   {"taps", c.taps},
+                   {"mask_token", c.mask_token},
+                   {"draft_vocabulary", c.draft_vocabulary},
+                   {"rank", c.rank},
+                   {"notes", c.notes}};
 }
 
 void print_metadata(const io::Gguf& file, nlohmann::json& json, std::FILE* out) {
@@ -249,7 +269,8 @@ int inspect_model(const Options& o) {
     tensors.print(out);
   }
   print_totals(totals, json, out);
-  describe(files, o.file, json, out);
+  if (draft::is_dspark(files)) describe_draft(files, json, out);
+  else describe(files, o.file, json, out);
   write_json(o.json, json);
   return 0;
 }

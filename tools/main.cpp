@@ -40,6 +40,8 @@ int run(int argc, char** argv) {
   add_quantize(app, commands);
   add_check(app, commands);
   add_bench(app, commands);
+  add_ngrams(app, commands);
+  add_draft_command(app, commands);
   add_tokenize(app, commands);
   add_package(app, commands);
   try {

@@ -1,5 +1,4 @@
 // kedge tokenize: the token numbers of texts, from a model's tokenizer or a tokenizer.json.
-#include <filesystem>
 #include <memory>
 #include <nlohmann/json.hpp>
 
@@ -7,8 +6,6 @@
 #include "common/failure.hpp"
 #include "common/output.hpp"
 #include "common/tokens.hpp"
-#include "kedge/io/gguf.hpp"
-#include "kedge/text/tokenizer.hpp"
 
 namespace kedge::tools {
 
@@ -19,13 +16,6 @@ struct Options {
   bool json = false, pieces = false, prefix = false;
   text::EncodeOptions encode;
 };
-
-text::Tokenizer load(const Options& o) {
-  const std::string& path = o.model.empty() ? o.tokenizer : o.model;
-  if (std::filesystem::is_directory(path)) return must(text::Tokenizer::from_folder(path.c_str()));
-  if (path.ends_with(".json")) return must(text::Tokenizer::from_file(path.c_str()));
-  return must(text::Tokenizer::from_gguf(must(io::Gguf::open(path.c_str()))));
-}
 
 // A JSON string per line; lines without one are refused.
 std::vector<std::string> parse_lines(const std::string& all, const std::string& place) {
@@ -50,7 +40,7 @@ std::vector<std::string> texts_of(const Options& o) {
 }
 
 int tokenize(const Options& o) {
-  const text::Tokenizer tokenizer = load(o);
+  const text::Tokenizer tokenizer = load_tokenizer(o.model.empty() ? o.tokenizer : o.model);
   std::string out;
   for (const std::string& one : texts_of(o)) {
     std::vector<std::int32_t> ids;

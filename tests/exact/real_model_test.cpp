@@ -10,6 +10,7 @@
 #include <thread>
 
 #include "exact/sampled.hpp"
+#include "kedge/draft/model.hpp"
 #include "support/all_executors.hpp"
 
 namespace kedge::tests {
@@ -131,6 +132,35 @@ TEST_F(RealModel, SampledSpeculativeTextsEqualPlainOnes) {
   const Decoded found = must_decode(*session, text, 40, {}, poison_uncommitted);
   EXPECT_EQ(found.tokens, expected.tokens);
   EXPECT_TRUE(same_bytes(expected.logits, found.logits));
+}
+
+// The same logits and the same noise draw the same tokens: a model that drafts for itself is right
+// every time, whatever the temperature, so that a round gives one token more than it drafts.
+TEST_F(RealModel, AModelIsRightAboutItself) {
+  constexpr std::int64_t length = 4, rounds = 6, count = 1 + rounds * (length + 1);
+  for (const double temperature : {0.0, 1.0}) {
+    Session::Options options;
+    options.executor = executor_;
+    options.context = 200;
+    auto plain = Session::create(model_, options), session = Session::create(model_, options);
+    ASSERT_TRUE(plain && session);
+    const SamplingOptions sampling{.temperature = temperature, .seed = 3};
+    ASSERT_TRUE(plain->set_sampling(sampling) && session->set_sampling(sampling));
+    draft::DraftModel::Options drafting;
+    drafting.length = length;
+    drafting.capacity = 201;
+    drafting.executor = executor_;
+    auto model = draft::DraftModel::create(model_, drafting);
+    ASSERT_TRUE(model) << show(model.error());
+    session->set_drafter(*draft::AnyDrafter::make(*std::move(model)));
+    const auto text = prompt(31, 60);
+    const Decoded expected = must_decode(*plain, text, count);
+    const Decoded found = must_decode(*session, text, count, {}, poison_uncommitted);
+    EXPECT_EQ(found.tokens, expected.tokens);
+    EXPECT_TRUE(same_bytes(expected.logits, found.logits));
+    EXPECT_EQ(found.stats.rounds, rounds);
+    EXPECT_EQ(found.stats.tau(), 1.0 + length) << "temperature " << temperature;
+  }
 }
 
 // A prompt of some seconds and a text, stopped at several moments. The best of some tries counts:

@@ -102,6 +102,7 @@ TEST(FuzzEntries, Corpora) {
   replay(fuzz_folder_index, "folder_index");
   replay(fuzz_config, "config");
   replay(fuzz_json, "json");
+  replay(fuzz_ngram_counts, "ngram_counts");
   replay(fuzz_package, "package");
 }
 

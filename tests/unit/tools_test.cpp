@@ -206,7 +206,10 @@ TEST(Tools, OperatorsNameWhatIsWrong) {
 
 TEST(Tools, GeneratesTheSameTextWithADrafter) {
   std::vector<std::vector<int>> texts;
-  for (const char* draft : {"none", "lookup:n=5,min=1"}) {
+  const std::string model = "model:path=" + tiny_model() + ",n=3,threads=1";
+  for (const std::string& draft :
+       {std::string("none"), std::string("lookup:n=5,min=1"), std::string("map-k:key=2+cache+mod"),
+        std::string("suffix:n=4"), model, model + ",extend=suffix", "suffix+" + model}) {
     const std::string json = temporary("json");
     const Outcome o =
         kedge_program("generate --model " + tiny_model() +
@@ -218,7 +221,36 @@ TEST(Tools, GeneratesTheSameTextWithADrafter) {
     std::remove(json.c_str());
   }
   EXPECT_EQ(texts[0].size(), 40u);
-  EXPECT_EQ(texts[0], texts[1]);
+  for (const auto& text : texts) EXPECT_EQ(texts[0], text);
+}
+
+TEST(Tools, DraftModelsOfAnotherVocabularyAreRefused) {
+  const std::string base = "generate --tokens 1 --max-tokens 2 --model " + tiny_model();
+  expect_error(base + " --draft model", 2, "needs path");
+  expect_error(base + " --draft model:path=no/such/file", 1, "not found");
+  expect_error(base + " --draft model:path=" KEDGE_GOLDEN_DIR "/tiny/qwen3.gguf", 1,
+               "tokens, the draft 110");
+  expect_error(base + " --draft model:cache=q3,path=" + tiny_model(), 2, "q3");
+}
+
+// Counts of texts, joined, are what a drafter reads; other files it refuses.
+TEST(Tools, CountsNgramsForTheCacheDrafter) {
+  const std::string tokenizer = " --model " KEDGE_GOLDEN_DIR "/tokenizers/gpt-2/tokenizer.json";
+  const std::string text = temporary("text"), counts = temporary("counts"),
+                    both = temporary("both");
+  std::ofstream(text) << "the boat is small, the sea is large, the boat is small again";
+  Outcome o = kedge_program("ngrams" + tokenizer + " --out " + counts + " " + text);
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_NE(o.out.find("n-grams"), std::string::npos);
+  o = kedge_program("ngrams" + tokenizer + " --out " + both + " --add " + counts + " " + text);
+  ASSERT_EQ(o.status, 0) << o.err;
+  EXPECT_EQ(contents(both).size(), contents(counts).size()) << "the same n-grams, twice as often";
+  expect_error("generate --tokens 1 --model " + tiny_model() + " --draft cache:dynamic=" + counts,
+               1, "expected tokens of 0..");
+  expect_error("generate --tokens 1 --model " + tiny_model() + " --draft cache:static=" + text, 1,
+               "no file of n-gram counts");
+  expect_error("ngrams" + tokenizer + " --out " + both, 2, "texts");
+  for (const std::string& file : {text, counts, both}) std::remove(file.c_str());
 }
 
 TEST(Tools, QuantizesAModelThatThenRuns) {

@@ -89,6 +89,12 @@ class ProbedDrafter {
   Status propose(const draft::Ask& ask, draft::Draft& draft) { return inner_.propose(ask, draft); }
   void feedback(const draft::Outcome& outcome) { inner_.feedback(outcome); }
   const char* name() const { return inner_.name(); }
+  bool truncates() const { return inner_.truncates(); }
+  Status truncate(std::int64_t count) { return inner_.truncate(count); }
+  std::span<const std::int32_t> taps() const { return inner_.taps(); }
+  Status evaluated(std::int64_t position, const Tensor& features) {
+    return inner_.evaluated(position, features);
+  }
 
  private:
   draft::AnyDrafter inner_;

@@ -23,6 +23,8 @@ void add_inspect(CLI::App& root, Commands& commands);
 void add_quantize(CLI::App& root, Commands& commands);
 void add_check(CLI::App& root, Commands& commands);
 void add_bench(CLI::App& root, Commands& commands);
+void add_ngrams(CLI::App& root, Commands& commands);
+void add_draft_command(CLI::App& root, Commands& commands);
 void add_tokenize(CLI::App& root, Commands& commands);
 void add_package(CLI::App& root, Commands& commands);
 

@@ -74,6 +74,7 @@ std::uint64_t LoadOptions::session_budget(const Model& model) const {
 
 ModelFile load_model(const std::string& path, Executor* executor, const LoadOptions& load) {
   ModelFile file;
+  file.path = path;
   const ModelFiles files = must(ModelFiles::open(path.c_str()));
   Progress progress("loading");
   Model::Options options;

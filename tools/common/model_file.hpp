@@ -20,6 +20,7 @@ struct ModelFile {
   std::optional<text::Tokenizer> tokenizer;
   std::optional<text::ChatTemplate> chat;
   std::string no_tokenizer, no_chat;  // the reason why it is missing
+  std::string path;
 
   const text::Tokenizer& need_tokenizer() const;  // a Failure with the reason
   // The prompt as the model wants it: a beginning-of-sequence token where it takes one.

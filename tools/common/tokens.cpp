@@ -4,10 +4,12 @@
 #include <charconv>
 #include <cstdio>
 #include <cstring>
+#include <filesystem>
 #include <memory>
 
 #include "common/failure.hpp"
 #include "common/output.hpp"
+#include "kedge/io/gguf.hpp"
 
 namespace kedge::tools {
 
@@ -41,6 +43,12 @@ std::string read_text_file(const std::string& path) {
   for (std::size_t n; (n = std::fread(part, 1, sizeof part, opened)) > 0;) text.append(part, n);
   if (std::ferror(opened) != 0) fail_with(Code::io, path, "{}", std::strerror(errno));
   return text;
+}
+
+text::Tokenizer load_tokenizer(const std::string& path) {
+  if (std::filesystem::is_directory(path)) return must(text::Tokenizer::from_folder(path.c_str()));
+  if (path.ends_with(".json")) return must(text::Tokenizer::from_file(path.c_str()));
+  return must(text::Tokenizer::from_gguf(must(io::Gguf::open(path.c_str()))));
 }
 
 }  // namespace kedge::tools

@@ -6,8 +6,7 @@
 #include <span>
 
 #include "kedge/core/executor.hpp"
-#include "kedge/kernel/cpu/phase.hpp"
-#include "kedge/op/op.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
@@ -51,14 +50,6 @@ namespace cpu {
 
 KEDGE_API bool isa_available(Isa isa) noexcept;
 KEDGE_API Isa best_isa() noexcept;
-
-inline std::size_t one_unit_per_row(const void*, const Launch& launch) noexcept {
-  return static_cast<std::size_t>(launch.rows);
-}
-// For operators on logits, which exist only for the rows that somebody asked for.
-inline std::size_t one_unit_per_output(const void*, const Launch& launch) noexcept {
-  return static_cast<std::size_t>(launch.outputs);
-}
 
 }  // namespace cpu
 

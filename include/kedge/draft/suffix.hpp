@@ -176,8 +176,9 @@ class Suffix {
       const bool named = std::find(taken.begin(), taken.begin() + diff(made), n.token) !=
                          taken.begin() + diff(made);
       const auto others = static_cast<float>(std::max<std::int64_t>(1, n.seen - n.agreeing));
-      const float whole = left;
-      const float rest = whole * (named ? 0.8f : 0.8f * (1 - sure));
+      // Where a longer suffix is wrong the shorter ones are less often right than elsewhere.
+      const float whole = starts == 1 ? left : 0.65f * left;
+      const float rest = whole * (named ? 0.5f : 0.5f * (1 - sure));
       // The most frequent ones that a longer suffix has not named yet.
       while (made < tree_width) {
         std::int32_t token = -1;
@@ -192,12 +193,12 @@ class Suffix {
         const float confidence =
             token == n.token ? whole * sure : rest * static_cast<float>(agreeing) / others;
         left -= confidence;
-        branches_[size++] = {chance * confidence,
-                             parent,
-                             token,
-                             HoldRates::cell(place.length, agreeing, n.seen),
-                             confidence,
-                             automaton_.after(place, token)};
+        branches_[size++] = {chance * confidence, parent, token,
+                             // Rates are of what mostly followed.
+                             token == n.token && starts == 1
+                                 ? HoldRates::cell(place.length, n.agreeing, n.seen)
+                                 : HoldRates::none,
+                             confidence, automaton_.after(place, token)};
       }
     }
   }

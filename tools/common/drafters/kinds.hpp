@@ -7,10 +7,12 @@ namespace kedge::tools {
 
 extern const DraftKind lookup_kind;
 extern const DraftKind model_kind;
+extern const DraftKind dspark_kind, dflash_kind, mtp_kind;
 extern const DraftKind map_k_kind, map_k4v_kind, mod_kind, cache_kind, suffix_kind;
 
 inline const DraftKind* const draft_kinds[] = {
-    &lookup_kind, &map_k_kind, &map_k4v_kind, &mod_kind, &cache_kind, &suffix_kind, &model_kind,
+    &lookup_kind, &map_k_kind, &map_k4v_kind, &mod_kind,    &cache_kind,
+    &suffix_kind, &model_kind, &dspark_kind,  &dflash_kind, &mtp_kind,
 };
 
 }  // namespace kedge::tools

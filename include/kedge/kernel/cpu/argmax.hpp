@@ -2,8 +2,8 @@
 // a single row of a large vocabulary uses every worker; then the best of those, one unit per row.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
 #include "kedge/kernel/cpu/chunk.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/argmax.hpp"
 
 namespace kedge::inline KEDGE_ABI {

@@ -4,8 +4,8 @@
 //   many rows  a unit is (tile, key/value head) and folds as it goes; the second phase is empty
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
 #include "kedge/kernel/cpu/cache_kind.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/attention.hpp"
 
 namespace kedge::inline KEDGE_ABI {

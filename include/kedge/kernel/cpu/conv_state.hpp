@@ -2,8 +2,8 @@
 // rows, so that weights and columns stay in the nearest cache.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
 #include "kedge/kernel/cpu/chunk.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/conv_state.hpp"
 
 namespace kedge::inline KEDGE_ABI {

@@ -2,7 +2,7 @@
 // a few thousand with a decay per channel.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/delta_gate.hpp"
 
 namespace kedge::inline KEDGE_ABI {

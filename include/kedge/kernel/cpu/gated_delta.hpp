@@ -3,7 +3,7 @@
 // through all rows of the run on their own.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/gated_delta.hpp"
 
 namespace kedge::inline KEDGE_ABI {

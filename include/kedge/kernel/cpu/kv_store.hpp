@@ -2,8 +2,8 @@
 // page share the cache lines of its transposed keys.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
 #include "kedge/kernel/cpu/cache_kind.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/kv_store.hpp"
 
 namespace kedge::inline KEDGE_ABI {

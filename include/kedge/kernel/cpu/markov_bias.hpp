@@ -1,8 +1,8 @@
 // Host side of markov_bias on the CPU: one phase, one unit per 256 values of a row.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
 #include "kedge/kernel/cpu/chunk.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/markov_bias.hpp"
 
 namespace kedge::inline KEDGE_ABI {

@@ -2,7 +2,7 @@
 // in panels: products over rows as files store them would be a slow path that nobody sees.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/kernel/cpu/panel.hpp"
 #include "kedge/op/matmul.hpp"
 

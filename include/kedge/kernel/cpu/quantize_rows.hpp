@@ -2,7 +2,7 @@
 // row too keeps all workers busy.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/quantize_rows.hpp"
 
 namespace kedge::inline KEDGE_ABI {

@@ -1,7 +1,7 @@
 // Host side of rms_norm on the CPU: one phase, one unit per row and head.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/rms_norm.hpp"
 
 namespace kedge::inline KEDGE_ABI {

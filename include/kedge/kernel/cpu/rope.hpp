@@ -1,7 +1,7 @@
 // Host side of rope on the CPU: one phase, one unit per row.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/rope.hpp"
 
 namespace kedge::inline KEDGE_ABI {

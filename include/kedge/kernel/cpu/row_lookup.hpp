@@ -1,7 +1,7 @@
 // Host side of row_lookup on the CPU: one phase, one unit per row.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/row_lookup.hpp"
 
 namespace kedge::inline KEDGE_ABI {

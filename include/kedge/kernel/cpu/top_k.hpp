@@ -3,8 +3,8 @@
 // row.
 #pragma once
 
-#include "kedge/backend/cpu.hpp"
 #include "kedge/kernel/cpu/chunk.hpp"
+#include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/top_k.hpp"
 
 namespace kedge::inline KEDGE_ABI {

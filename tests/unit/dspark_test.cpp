@@ -1,0 +1,257 @@
+// Small random drafts against what speculators' own modules draft with them
+// (tests/golden/dspark.py): both layouts, three Markov heads, reduced vocabularies, sliding layers
+// causal and not, several rounds with undo between. In F32, keys and values too, so that what is
+// left is the rounding of sums.
+#include <algorithm>
+#include <cmath>
+
+#include "kedge/io/sink.hpp"
+#include "unit/dspark_golden.hpp"
+
+namespace kedge::tests {
+namespace {
+
+using draft::Ask;
+using draft::Draft;
+using draft::Dspark;
+
+constexpr double tolerance = 1e-4;
+const SamplingOptions greedy;
+
+Dspark make(const std::string& name, cpu::Isa isa = cpu::Isa::best, std::int64_t pending = 256) {
+  auto model = load_draft(name);
+  EXPECT_TRUE(model) << show(model.error());
+  Dspark::Options options;
+  options.positions = 256;
+  options.pending = pending;
+  options.cache = Element::f32;
+  auto drafter = Dspark::create(*model, *Cpu::create({isa, nullptr}), options);
+  EXPECT_TRUE(drafter) << show(drafter.error());
+  return *std::move(drafter);
+}
+
+Ask ask_behind(const Golden& golden, std::size_t round, std::int64_t count,
+               const SamplingOptions& sampling = greedy) {
+  Ask ask;
+  ask.count = count;
+  ask.position = golden.anchors[round] + 1;
+  ask.sampling = &sampling;
+  return ask;
+}
+
+void expect_round(const Golden& golden, std::size_t round, const Dspark& drafter,
+                  const Draft& draft, const std::string& what) {
+  ASSERT_EQ(draft.size(), static_cast<std::int64_t>(golden.length)) << what;
+  for (std::size_t j = 0; j < golden.length; ++j) {
+    const std::size_t at = round * golden.length + j;
+    EXPECT_EQ(draft.tokens()[j], golden.drafts[at]) << what << ", round " << round << ", " << j;
+    const float* expected = golden.logits.data() + at * golden.vocabulary;
+    const auto found = drafter.logits(static_cast<std::int64_t>(j));
+    ASSERT_EQ(found.size(), golden.vocabulary);
+    double worst = 0, largest = 0;
+    for (std::size_t i = 0; i < golden.vocabulary; ++i) {
+      worst = std::max(worst, std::fabs(double{found[i]} - expected[i]));
+      largest = std::max(largest, std::fabs(double{expected[i]}));
+    }
+    EXPECT_LE(worst, tolerance * largest) << what << ", round " << round << ", slot " << j;
+    if (golden.confidences.empty()) EXPECT_TRUE(std::isnan(draft.confidences()[j]));
+    else EXPECT_NEAR(draft.confidences()[j], golden.confidences[at], 1e-4) << what;
+  }
+}
+
+class DsparkGolden : public ::testing::TestWithParam<const char*> {};
+
+// `name` of the files, of what they were computed with.
+std::pair<std::string, std::string> names_of(const std::string& name) {
+  if (name == "deepspec") return {name, "first"};
+  if (name == "zlab") return {name, "dflash"};
+  if (name.ends_with(".gguf")) return {name, name.substr(0, name.size() - 5)};
+  return {name, name};
+}
+
+TEST_P(DsparkGolden, DraftsWhatSpeculatorsDrafts) {
+  const auto [name, computed] = names_of(GetParam());
+  const Golden golden(computed);
+  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::best})
+    for (const std::int64_t pending : {256, 7}) {
+      Dspark drafter = make(name, isa, pending);
+      auto draft = *Draft::create({});
+      for (std::size_t round = 0; round < golden.rounds; ++round) {
+        go_to_round(drafter, golden, round, round % 2 == 0 ? 1000 : 3);
+        // What was proposed and not used leaves nothing behind.
+        for (int again = 0; again < 2; ++again) {
+          draft.clear();
+          const Status status = drafter.propose(ask_behind(golden, round, 31), draft);
+          ASSERT_TRUE(status) << show(status.error());
+          expect_round(golden, round, drafter, draft, GetParam());
+        }
+      }
+    }
+}
+
+// The trained block runs whatever is asked for.
+TEST_P(DsparkGolden, FewerGuessesAreTheFirstOnes) {
+  const auto [name, computed] = names_of(GetParam());
+  const Golden golden(computed);
+  Dspark drafter = make(name);
+  auto draft = *Draft::create({});
+  go_to_round(drafter, golden, 0, 1000);
+  for (std::size_t count = 1; count < golden.length; ++count) {
+    draft.clear();
+    ASSERT_TRUE(drafter.propose(ask_behind(golden, 0, std::int64_t(count)), draft));
+    ASSERT_EQ(draft.size(), std::int64_t(count));
+    for (std::size_t j = 0; j < count; ++j)
+      EXPECT_EQ(draft.tokens()[j], golden.drafts[j]) << GetParam();
+  }
+}
+
+INSTANTIATE_TEST_SUITE_P(Formats, DsparkGolden,
+                         ::testing::Values("first", "gated", "rnn", "bonus", "bonus_rnn", "dflash",
+                                           "deepspec", "zlab", "first.gguf"),
+                         [](const auto& param_info) {
+                           std::string name = param_info.param;
+                           std::replace(name.begin(), name.end(), '.', '_');
+                           return name;
+                         });
+
+// The block sees hidden states of positions before the anchor only, even if more are known.
+TEST(Dspark, TheAnchorsHiddenStateIsNotRead) {
+  const Golden golden("first");
+  Dspark drafter = make("first");
+  auto draft = *Draft::create({});
+  const std::int64_t anchor = golden.anchors[0];
+  ASSERT_TRUE(drafter.begin(golden.text(0, anchor + 1)));
+  ASSERT_TRUE(drafter.evaluated(0, golden.rows(0, anchor + 1)));
+  ASSERT_TRUE(drafter.propose(ask_behind(golden, 0, 31), draft));
+  expect_round(golden, 0, drafter, draft, "with the anchor's");
+}
+
+// Hidden states that come again replace what was known from there on.
+TEST(Dspark, LaterStatesReplaceEarlierOnes) {
+  const Golden golden("gated");
+  Dspark drafter = make("gated");
+  auto draft = *Draft::create({});
+  const std::int64_t anchor = golden.anchors[1];
+  ASSERT_TRUE(drafter.begin(golden.text(0, anchor + 1)));
+  ASSERT_TRUE(drafter.evaluated(0, golden.rows(0, 10)));
+  ASSERT_TRUE(drafter.evaluated(10, golden.rows(50, 66)));  // of another text
+  ASSERT_TRUE(drafter.propose(ask_behind(golden, 1, 31), draft));
+  ASSERT_TRUE(drafter.truncate(12));
+  ASSERT_TRUE(drafter.append(golden.text(12, anchor + 1)));
+  ASSERT_TRUE(drafter.evaluated(10, golden.rows(10, anchor)));
+  draft.clear();
+  ASSERT_TRUE(drafter.propose(ask_behind(golden, 1, 31), draft));
+  expect_round(golden, 1, drafter, draft, "after other states");
+}
+
+TEST(Dspark, MissingStatesAreErrorsThatNameThePosition) {
+  const Golden golden("first");
+  Dspark drafter = make("first");
+  auto draft = *Draft::create({});
+  ASSERT_TRUE(drafter.begin(golden.text(0, 22)));
+  ASSERT_TRUE(drafter.evaluated(0, golden.rows(0, 15)));
+  Status status = drafter.propose(ask_behind(golden, 0, 3), draft);
+  ASSERT_FALSE(status);
+  EXPECT_NE(std::strstr(status.error().reason, "positions 15..20"), nullptr)
+      << status.error().reason;
+  status = drafter.evaluated(17, golden.rows(17, 21));
+  ASSERT_FALSE(status);
+  EXPECT_NE(std::strstr(status.error().reason, "from position 15 on, found 17"), nullptr);
+  const float one = 0;
+  status = drafter.evaluated(15, tensor(&one, Element::f32, 1, 1));
+  ASSERT_FALSE(status);
+  EXPECT_NE(std::strstr(status.error().reason, "width 96"), nullptr) << status.error().reason;
+}
+
+TEST(Dspark, StopsWhereItIsNotSureEnough) {
+  const Golden golden("first");
+  Dspark drafter = make("first");
+  auto draft = *Draft::create({});
+  go_to_round(drafter, golden, 0, 1000);
+  Ask ask = ask_behind(golden, 0, 31);
+  const auto first = golden.confidences.begin();
+  const auto last = first + std::ptrdiff_t(golden.length);
+  ask.least_confidence = *std::min_element(first + 1, last) + 1e-3f;
+  std::int64_t expected = 0;
+  while (expected < std::int64_t(golden.length) && first[expected] >= ask.least_confidence)
+    ++expected;
+  ASSERT_LT(expected, std::int64_t(golden.length));
+  ASSERT_TRUE(drafter.propose(ask, draft));
+  EXPECT_EQ(draft.size(), expected);
+}
+
+// A NaN in a hidden state reaches every slot; the error names the first.
+TEST(Dspark, NansAreErrorsThatNameTheSlot) {
+  Golden golden("bonus");
+  golden.features[5 * golden.width + 3] = std::nanf("");
+  Dspark drafter = make("bonus");
+  auto draft = *Draft::create({});
+  go_to_round(drafter, golden, 0, 1000);
+  const Status status = drafter.propose(ask_behind(golden, 0, 3), draft);
+  ASSERT_FALSE(status);
+  EXPECT_EQ(status.error().code, Code::numeric);
+  EXPECT_NE(std::strstr(status.error().reason, "slot 1 at position 22"), nullptr)
+      << status.error().reason;
+}
+
+// Guesses that are drawn: the chain is that of the tokens drawn, and what is kept as their
+// distribution is the softmax of the corrected logits at the target's temperature, of the largest.
+TEST(Dspark, DrawnGuessesKeepWhatTheyWereDrawnFrom) {
+  for (const char* name : {"gated", "bonus_rnn"}) {
+    const Golden golden(name);
+    const auto model = *load_draft(name);
+    Dspark drafter = make(name);
+    auto draft = *Draft::create({31, 31 * 64});
+    go_to_round(drafter, golden, 0, 1000);
+    bool differs = false;
+    for (std::uint64_t seed = 1; seed <= 20; ++seed) {
+      SamplingOptions sampling;
+      sampling.temperature = 0.8;
+      sampling.seed = seed;
+      Ask ask = ask_behind(golden, 0, 31, sampling);
+      ask.share_noise = false;
+      draft.clear();
+      ASSERT_TRUE(drafter.propose(ask, draft));
+      ASSERT_EQ(draft.size(), std::int64_t(golden.length));
+      for (std::int64_t j = 0; j < draft.size(); ++j) {
+        const auto q = draft.distribution(j);
+        const auto row = drafter.logits(j);
+        ASSERT_EQ(q.tokens.size(), 48u);  // the whole vocabulary of this draft
+        double sum = 0, total = 0;
+        const float most = *std::max_element(row.begin(), row.end());
+        for (const float x : row) total += std::exp((double{x} - most) / 0.8);
+        bool drawn = false;
+        for (std::size_t i = 0; i < q.tokens.size(); ++i) {
+          drawn = drawn || q.tokens[i] == draft.tokens()[std::size_t(j)];
+          sum += q.probabilities[i];
+        }
+        EXPECT_TRUE(drawn);
+        EXPECT_NEAR(sum, 1, 1e-5);
+        for (std::int32_t d = 0; d < 48; ++d) {
+          const auto at = std::find(q.tokens.begin(), q.tokens.end(), model->target_token(d));
+          ASSERT_NE(at, q.tokens.end());
+          EXPECT_NEAR(q.probabilities[std::size_t(at - q.tokens.begin())],
+                      std::exp((double{row[std::size_t(d)]} - most) / 0.8) / total, 1e-6);
+        }
+        differs = differs || draft.tokens()[std::size_t(j)] != golden.drafts[std::size_t(j)];
+      }
+    }
+    EXPECT_TRUE(differs);
+    // Shared noise: certain guesses, and other ones than with noise of its own.
+    SamplingOptions sampling;
+    sampling.temperature = 0.8;
+    sampling.seed = 3;
+    draft.clear();
+    ASSERT_TRUE(drafter.propose(ask_behind(golden, 0, 31, sampling), draft));
+    EXPECT_TRUE(draft.distribution(0).tokens.empty());
+    // Without room for distributions nothing is left that claims to be certain.
+    auto small = *Draft::create({31, 100});
+    Ask ask = ask_behind(golden, 0, 31, sampling);
+    ask.share_noise = false;
+    ASSERT_TRUE(drafter.propose(ask, small));
+    EXPECT_EQ(small.size(), 2);
+  }
+}
+
+}  // namespace
+}  // namespace kedge::tests

@@ -1,0 +1,17 @@
+// Loading DFlash and DSpark draft models for the program.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "kedge/draft/dspark_model.hpp"
+
+namespace kedge::tools {
+
+// `quantize`: none, q8_0, q4_0 or q4_k. A target may be missing (null).
+std::shared_ptr<const draft::DsparkModel> load_dspark(const std::string& path,
+                                                      std::shared_ptr<const Model> target,
+                                                      const std::string& quantize,
+                                                      Executor* executor);
+
+}  // namespace kedge::tools
