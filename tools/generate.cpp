@@ -11,6 +11,7 @@
 #include "common/failure.hpp"
 #include "common/machine.hpp"
 #include "common/model_file.hpp"
+#include "common/package_file.hpp"
 #include "common/sampling.hpp"
 #include "common/statistics.hpp"
 #include "common/tokens.hpp"
@@ -25,7 +26,7 @@ namespace kedge::tools {
 namespace {
 
 struct Options {
-  std::string model, prompt, prompt_file, tokens, draft = "none", json;
+  std::string model, prompt, prompt_file, tokens, draft, json;
   std::string save_session, load_session;
   std::vector<std::string> stops;
   bool chat = false, ignore_end = false;
@@ -33,6 +34,7 @@ struct Options {
   std::int32_t logprobs = -1;
   SamplingChoice sampling;
   WindowOptions window;
+  PackageOptions package;
   MachineOptions machine;
   LoadOptions load;
 
@@ -72,6 +74,10 @@ struct Printer {
   }
 };
 
+void warn(const std::string& what) {
+  std::fprintf(stderr, "kedge: warning: %s; decoding without a draft\n", what.c_str());
+}
+
 std::vector<std::int32_t> prompt_tokens(const Options& o, const ModelFile& file) {
   if (!o.has_prompt()) return {};  // a loaded text goes on
   if (!o.tokens.empty()) return parse_tokens(o.tokens, "--tokens");
@@ -81,10 +87,15 @@ std::vector<std::int32_t> prompt_tokens(const Options& o, const ModelFile& file)
 
 int generate(const Options& o) {
   o.machine.expect_cpu_backend();
-  const DraftChoice draft = parse_draft(o.draft);
+  const NamedModel named = open_model(o.model, o.package.verify);
+  const DraftPlan plan = plan_draft(named, o.package, o.draft, o.window.window);
+  if (!plan.warning.empty()) warn(plan.warning);
+  DraftChoice draft = parse_draft(plan.draft);
+  WindowOptions window = o.window;
+  window.window = plan.window;
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const ModelFile file = load_model(o.model, executor.get(), o.load);
+  const ModelFile file = load_model(named.path, executor.get(), o.load);
   const std::vector<std::int32_t> prompt = prompt_tokens(o, file);
 
   Session::Options options;
@@ -94,13 +105,25 @@ int generate(const Options& o) {
   options.cache = o.machine.cache_element();
   options.recurrent = o.machine.recurrent();
   options.memory_budget = o.load.session_budget(*file.model);
+  const std::int64_t context =
+      o.context > 0 ? o.context : std::min(file.model->config().context, default_context);
+  draft::AnyDrafter drafter;
+  try {
+    drafter = draft.make({context + 1, &file, executor.get(), isa});
+  } catch (const Failure& failure) {
+    // What was asked for fails; what a package declares is left out.
+    if (plan.from != "package") throw;
+    warn(fmt::format("the package's draft cannot be used: {}", failure.what()));
+    draft = parse_draft("none");
+  }
   options.max_draft = draft.max_draft();
+  options.taps = drafter.taps();
   Session session = must(Session::create(file.model, options));
-  session.set_drafter(draft.make({session.context() + 1, &file, executor.get(), isa}));
+  session.set_drafter(std::move(drafter));
   const auto lengths = std::make_shared<std::vector<window::Recorded::Length>>();
   lengths->reserve(static_cast<std::size_t>(o.max_tokens));
-  session.set_window(o.window.recording(lengths));
-  must(session.set_verification(o.window.method()));
+  session.set_window(window.recording(lengths));
+  must(session.set_verification(window.method()));
   if (!o.load_session.empty()) must(session.load(must(io::Source::open(o.load_session.c_str()))));
   if (o.sampling.given || o.load_session.empty())
     if (const Status set = session.set_sampling(o.sampling.options); !set)
@@ -150,6 +173,7 @@ int generate(const Options& o) {
                {"prompt_token_ids", prompt},
                {"token_ids", printer.tokens},
                {"draft", draft.text()},
+               {"draft_from", plan.from},
                {"window", session.window().name()},
                {"verification", to_string(session.verification())},
                {"isa", to_string(isa)},
@@ -168,7 +192,9 @@ int generate(const Options& o) {
 void add_generate(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("generate", "Stream a text from a model");
   const auto o = std::make_shared<Options>();
-  app->add_option("--model", o->model, "GGUF file, or folder with config.json")->required();
+  app->add_option("--model", o->model,
+                  "GGUF file, folder with config.json, or package (model-package.json)")
+      ->required();
   CLI::Option_group* prompt = app->add_option_group("Prompt", "One of these, or --load-session");
   prompt->add_option("--prompt", o->prompt, "The prompt itself");
   prompt->add_option("--prompt-file", o->prompt_file, "File that holds the prompt; - is stdin");
@@ -179,6 +205,7 @@ void add_generate(CLI::App& root, Commands& commands) {
       ->check(CLI::Range(std::int64_t{1}, std::int64_t{1} << 24));
   add_draft(*app, o->draft);
   o->window.add(*app);
+  o->package.add(*app);
   o->sampling.add(*app);
   app->add_option("--logprobs", o->logprobs,
                   "Write log-probabilities of the tokens and so many alternatives into the JSON");

@@ -11,7 +11,7 @@ prompts = []
 for line in (root / "tests/golden/prompts/speculation.jsonl").read_text().splitlines():
     entry = json.loads(line)
     prompts.append(entry["turns"][0] if "turns" in entry else entry["messages"][0]["content"])
-copying = ["lookup", "map-k:key=4", "map-k4v:key=3", "mod:key=4", "cache", "suffix",
+copying = ["lookup:min=1", "map-k:key=4", "map-k4v:key=3", "mod:key=4", "cache", "suffix",
            "suffix:tree=0", "mod+suffix+lookup"]
 
 
@@ -28,7 +28,7 @@ def generate(file, prompt, draft, count):
     return json.loads(run.stdout)
 
 
-def compare(file, texts, kinds, count):
+def compare(file, texts, kinds, count, must_propose=True):
     plain = [generate(file, text, "none", count) for text in texts]
     short = 0
     for kind in kinds:
@@ -39,7 +39,7 @@ def compare(file, texts, kinds, count):
             accepted += found["accepted"]
             proposed += found["proposed"]
             rounds += found["rounds"]
-        short += equal < len(texts) or proposed == 0
+        short += equal < len(texts) or (must_propose and proposed == 0)
         print(f"{file.name}, {kind.replace(str(file), 'itself')}: {equal}/{len(texts)} texts "
               f"equal, {proposed} drafts proposed, {accepted} accepted, "
               f"tau {1 + accepted / max(rounds, 1):.3f}", flush=True)
@@ -54,11 +54,11 @@ failed = compare(model, prompts[::2][:20], [*copying, f"model:path={model}",
                                             f"model:path={model},n=2,extend=suffix"], 128)
 hybrid = model.parent / "hybrid-0.8B-random.Q4_0.gguf"
 if hybrid.exists():
-    # A step of it takes ten times as long, and its text is noise.
-    print("4 prompts of 40 tokens, target: every text equal")
-    texts = [list(prompt.encode())[:120] for prompt in prompts[:4]]
-    failed += compare(hybrid, texts, [k.replace("key=4", "key=2").replace("key=3", "key=2")
-                                      for k in copying], 40)
+    # A step of it takes ten times as long, and its text is noise in which no token comes twice, so
+    # those that copy have little to propose; tests/exact/drafters_test.cpp has hybrids that repeat.
+    print("2 prompts of 40 tokens, target: every text equal")
+    texts = [list(prompt.encode())[:120] for prompt in prompts[:2]]
+    failed += compare(hybrid, texts, copying, 40, must_propose=False)
     failed += compare(hybrid, texts[:1], [f"model:path={hybrid},n=3"], 12)
 else:
     print(f"SKIPPED: no {hybrid}; scripts/verify.d/synthetic_hybrid.py makes it")

@@ -44,7 +44,7 @@ bool Best::rests() const noexcept {
 // By what drafts were worth lately: how often they got so long, times how likely that is to hold.
 std::int64_t Best::longest_worth_asking(std::int64_t most, double& quotient) const noexcept {
   const double plain = costs_.plain_ms();
-  double tokens = 1, survival = 1, worth = 0, worthiest = 0;
+  double tokens = 1, survival = 1, worth = 0, worthiest = 0, guesses = 0;
   std::int64_t best = 0, with_worth = 0;
   quotient = 0;
   for (std::int64_t k = 1; k <= most; ++k) {
@@ -54,8 +54,11 @@ std::int64_t Best::longest_worth_asking(std::int64_t most, double& quotient) con
     if (k == 1 && !after_hit_) worth = survival * hit_worth_ms_;
     const double reach = offered_[std::min(i, offered_.size() - 1)].share(1, 1);
     tokens += reach * survival;
-    // A pass has the rows of what was offered only.
-    const double ms = draft_cost_.ms(k) + reach * costs_.hopeful_ms(1 + k) + (1 - reach) * plain;
+    guesses += reach;
+    // A drafter that has nothing to offer takes little time, and a pass has the rows of what was
+    // offered only.
+    const double ms =
+        draft_cost_.ms(guesses) + reach * costs_.hopeful_ms(1 + k) + (1 - reach) * plain;
     if (tokens * plain > quotient * ms) {
       quotient = tokens * plain / ms;
       best = k;
@@ -74,8 +77,9 @@ std::int64_t Best::ask(std::int64_t most, std::int64_t) noexcept {
   now_.size = 0;
   trying_ = false;
   most = std::min({most, options_.max, room});
-  choose("plain", 0, 1, costs_.plain_ms());
+  choose("nothing to draft", 0, 1, costs_.plain_ms());
   if (most <= 0) return 0;
+  choose("nothing proposed", 0, 1, costs_.plain_ms());
   if (!costs_.known()) {
     choose("first rounds are plain", 0, 1, 0);
     return std::min<std::int64_t>(most, 8);  // its cost, and whether it would have held

@@ -101,7 +101,8 @@ TEST(Taps, OfLayersThatDoNotExistAreErrors) {
     Forward::Options options;
     options.taps = {&wrong, 1};
     const auto forward = Forward::create(model, *Cpu::create({}), *cache, options);
-    EXPECT_TRUE(fails_with(forward, Code::invalid_argument, {"taps", std::to_string(wrong).c_str()}));
+    EXPECT_TRUE(
+        fails_with(forward, Code::invalid_argument, {"taps", std::to_string(wrong).c_str()}));
   }
 }
 

@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <fstream>
 #include <random>
 #include <string>
 #include <vector>
@@ -130,6 +131,21 @@ inline Trace made_up(const std::string& name, const std::vector<Stretch>& stretc
       trace.positions.push_back({most, std::min(holds, most)});
     }
   return trace;
+}
+
+// Texts that were recorded: kedge bench speculation --traces.
+inline std::vector<Trace> recorded(const char* path) {
+  const auto digit = [](char c) -> std::int64_t { return c <= '9' ? c - '0' : c - 'a' + 10; };
+  std::vector<Trace> traces;
+  std::ifstream file(path);
+  std::string name, proposed, holds;
+  while (std::getline(file, name) && std::getline(file, proposed) && std::getline(file, holds)) {
+    Trace& trace = traces.emplace_back();
+    trace.name = name;
+    for (std::size_t i = 0; i < proposed.size(); ++i)
+      trace.positions.push_back({digit(proposed[i]), digit(holds[i])});
+  }
+  return traces;
 }
 
 inline std::vector<Machine> machines() {

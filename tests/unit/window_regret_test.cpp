@@ -2,6 +2,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <set>
 
 #include "kedge/spec/best.hpp"
 #include "unit/virtual_clock.hpp"
@@ -57,6 +58,40 @@ TEST(WindowRegret, DraftersThatSwitch) {
                      step ? 0.03 : most_regret);
     expect_no_regret("bad for long, then good", several({{1500, 0.0}, {500, 0.95}}, true), machine);
     expect_no_regret("good, then bad for long", several({{300, 0.95}, {1700, 0.0}}, true), machine);
+  }
+}
+
+// SmolLM2's texts and what prompt lookup says at every token of them. A session keeps its window
+// from text to text, so one is used for all.
+TEST(WindowRegret, RecordedTexts) {
+  const std::vector<Trace> all = recorded(KEDGE_GOLDEN_DIR "/traces/smollm2-lookup.txt");
+  ASSERT_GE(all.size(), 40u);
+  std::set<std::string> categories;
+  for (const Trace& trace : all) categories.insert(trace.name.substr(0, trace.name.find(' ')));
+  for (const Machine& machine : machines()) {
+    Hindsight fixed = best_fixed(all, machine);
+    auto window = best();
+    double ms = 0;
+    for (const Trace& trace : all) ms += run(window, trace, machine, 7).ms;
+    const double regret = ms / fixed.ms - 1;
+    std::printf("  %-28s %-32s fixed %2lld  %8.1f ms  best %8.1f ms  regret %+6.2f %%\n",
+                "recorded, together", machine.name, static_cast<long long>(fixed.length), fixed.ms,
+                ms, 100 * regret);
+    if (machine.guess_ms < 0.01) {
+      EXPECT_LE(regret, most_regret) << machine.name;
+    }
+    for (const std::string& category : categories) {
+      std::vector<Trace> texts;
+      for (const Trace& trace : all)
+        if (trace.name.substr(0, trace.name.find(' ')) == category) texts.push_back(trace);
+      fixed = best_fixed(texts, machine);
+      auto one = best();
+      ms = 0;
+      for (const Trace& trace : texts) ms += run(one, trace, machine, 7).ms;
+      std::printf("  %-28s %-32s fixed %2lld  %8.1f ms  best %8.1f ms  regret %+6.2f %%\n",
+                  category.c_str(), machine.name, static_cast<long long>(fixed.length), fixed.ms,
+                  ms, 100 * (ms / fixed.ms - 1));
+    }
   }
 }
 

@@ -15,6 +15,7 @@
 #include "common/sampling.hpp"
 #include "common/statistics.hpp"
 #include "common/window.hpp"
+#include "kedge/io/sink.hpp"
 #include "kedge/spec/session.hpp"
 
 namespace kedge::tools {
@@ -22,7 +23,7 @@ namespace kedge::tools {
 namespace {
 
 struct Options {
-  std::string model, prompts, draft = "auto", json, category;
+  std::string model, prompts, draft = "auto", json, category, traces;
   std::int64_t max_tokens = 128, limit = 0;
   int repetitions = 1;
   bool ignore_end = false, raw = false, bytes = false;
@@ -126,6 +127,33 @@ Run run_once(Session& session, const Case& one, GenerateOptions options) {
   return run;
 }
 
+// What the drafter would propose at every position of a text, and how much of it would hold: what a
+// window can be tried on without a model (tests/unit/virtual_clock.hpp). Three lines a text: its
+// name, then a digit of base 32 for each generated token but the first.
+std::string trace(draft::AnyDrafter& drafter, const Case& one,
+                  const std::vector<std::int32_t>& text, const SamplingOptions& sampling) {
+  constexpr const char* digits = "0123456789abcdefghijklmnopqrstuv";
+  std::string proposed, holds;
+  draft::Draft draft = must(draft::Draft::create({.capacity = 16}));
+  must(drafter.begin(one.tokens));
+  for (std::size_t at = 1; at < text.size(); ++at) {
+    must(drafter.append({&text[at - 1], 1}));
+    draft.clear();
+    draft::Ask ask;
+    ask.count = draft.capacity();
+    ask.position = static_cast<std::int64_t>(one.tokens.size() + at);
+    ask.sampling = &sampling;
+    must(drafter.propose(ask, draft));
+    std::size_t held = 0;
+    const auto guesses = draft.tokens();
+    while (held < guesses.size() && at + held < text.size() && guesses[held] == text[at + held])
+      ++held;
+    proposed += digits[guesses.size()];
+    holds += digits[held];
+  }
+  return one.from.category + " " + one.from.id + "\n" + proposed + "\n" + holds + "\n";
+}
+
 Table tables(const std::map<std::string, Sum>& sums, std::size_t positions) {
   Table table;
   table.column("category", Table::Align::left);
@@ -184,11 +212,19 @@ int speculation(const Options& o) {
   run.max_tokens = o.max_tokens;
   if (file.tokenizer && !o.ignore_end) run.end_tokens = file.tokenizer->ends();
 
-  nlohmann::json json = {{"machine", machine_name()},      {"isa", to_string(isa)},
-                         {"threads", executor->workers()}, {"draft", draft.text()},
-                         {"window", o.window.window},      {"verification", o.window.verification},
-                         {"max_tokens", o.max_tokens},     {"repetitions", o.repetitions}};
+  nlohmann::json json = {{"machine", machine_name()},
+                         {"isa", to_string(isa)},
+                         {"threads", executor->workers()},
+                         {"draft", draft.text()},
+                         {"window", speculative.window().name()},
+                         {"verification", o.window.verification},
+                         {"max_tokens", o.max_tokens},
+                         {"repetitions", o.repetitions}};
   Progress progress("decoding");
+  std::string traces;
+  draft::AnyDrafter traced;
+  if (!o.traces.empty()) traced = draft.make({options.context + 1, &file, executor.get(), isa});
+  if (!traced.taps().empty()) bad_usage("--traces", "drafter {} reads hidden states", draft.text());
   std::map<std::string, Sum> sums;
   std::string different;
   for (std::size_t p = 0; p < cases.size(); ++p) {
@@ -197,6 +233,7 @@ int speculation(const Options& o) {
     progress.show(done, one.from.category + " " + one.from.id);
     // Equal before fast; this also warms both up, and what adapts has adapted to the text.
     const std::vector<std::int32_t> expected = run_once(plain, one, run).tokens;
+    if (traced) traces += trace(traced, one, expected, o.sampling.options);
     const bool same = run_once(speculative, one, run).tokens == expected;
     // The others promise the distribution, and the same text where nothing is drawn.
     const bool must_be =
@@ -236,6 +273,11 @@ int speculation(const Options& o) {
   tables(sums, std::min<std::size_t>(sums["together"].held.size(), 16)).print(out);
   for (const auto& [category, sum] : sums) json["categories"][category] = sum.json();
   write_json(o.json, json);
+  if (!o.traces.empty()) {
+    io::Sink sink = must(io::Sink::create(o.traces.c_str()));
+    must(sink.write(std::as_bytes(std::span(traces))));
+    must(sink.finish());
+  }
   if (!different.empty())
     fail_with(Code::numeric, "bench speculation",
               "prompt {}: the speculative text is not the plain text", different);
@@ -271,6 +313,8 @@ void add_bench_speculation(CLI::App& bench, Commands& commands) {
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);
   o->machine.add_state(*app);
+  app->add_option("--traces", o->traces,
+                  "Write what the drafter proposes at every position, for the tests of windows");
   app->add_option("--json", o->json, "Write the figures to this file; - is stdout");
   commands.push_back({app, [o] { return speculation(*o); }});
 }

@@ -152,7 +152,7 @@ std::int64_t DraftChoice::max_draft() const {
 
 draft::AnyDrafter DraftChoice::make(DraftRequest request) const {
   if (!drafts) return {};
-  request.keep = kept.get();
+  request.shared = shared.get();
   std::vector<draft::AnyDrafter> members;
   for (const DraftItem& item : items) members.push_back(item.make(request));
   return chain(std::move(members));
@@ -175,7 +175,7 @@ DraftChoice parse_draft(const std::string& text) {
   DraftChoice choice;
   if (text == "none") return choice;
   choice.drafts = true;
-  choice.kept = std::make_shared<std::vector<std::shared_ptr<const void>>>();
+  choice.shared = std::make_shared<DraftShared>();
   const std::string all = text == "auto" ? automatic : text;
   for (std::size_t begin = 0; begin <= all.size();) {
     const std::size_t end = item_end(all, begin);

@@ -29,8 +29,8 @@ struct DraftItem {
 struct DraftChoice {
   bool drafts = false;
   std::vector<DraftItem> items;
-  // What the drafters made so far need; this object must outlive them.
-  std::shared_ptr<std::vector<std::shared_ptr<const void>>> kept;
+  // Must outlive the drafters; copies of the choice share it.
+  std::shared_ptr<DraftShared> shared;
 
   std::string text() const;  // "none", "lookup:n=8,min=2"
   std::int64_t max_draft() const;

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <memory>
 #include <span>
 #include <string>
@@ -33,15 +34,30 @@ class DraftValues {
   std::vector<std::pair<std::string, std::string>> values_;
 };
 
+// What the drafters of one choice share and need as long as they live: models, executors, tables.
+// Each is made once, under its name.
+class DraftShared {
+ public:
+  // make() returns a shared_ptr.
+  template <class Make>
+  auto* get(const std::string& name, Make&& make) {
+    using T = typename decltype(make())::element_type;
+    std::shared_ptr<void>& slot = made_[name];
+    if (slot == nullptr) slot = make();
+    return static_cast<T*>(slot.get());
+  }
+
+ private:
+  std::map<std::string, std::shared_ptr<void>> made_;
+};
+
 // What a drafter is made for. Everything but `capacity` is only for kinds that ask for it.
 struct DraftRequest {
   std::int64_t capacity = 0;          // tokens of the longest text: the session's context and one
   const ModelFile* target = nullptr;  // whose text it guesses
   Executor* executor = nullptr;       // the target's, which waits while the drafter works
   cpu::Isa isa = cpu::Isa::best;
-  std::int64_t sequences = 1;  // drafters of this choice that will be made
-  // What must live as long as the drafter: executors, models.
-  std::vector<std::shared_ptr<const void>>* keep = nullptr;
+  DraftShared* shared = nullptr;
 };
 
 struct DraftKind {

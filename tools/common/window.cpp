@@ -101,7 +101,8 @@ window::AnyWindow WindowOptions::make() const {
   const std::string name = window.substr(0, colon);
   const std::string rest = colon == std::string::npos ? "" : window.substr(colon + 1);
   const bool bare = colon == std::string::npos;
-  if (name == "best" && bare) return must(window::AnyWindow::make(window::Best()));
+  if ((name == "best" && bare) || window.empty())
+    return must(window::AnyWindow::make(window::Best()));
   if (name == "all" && bare) return {};
   if (name == "recorded" && !rest.empty()) return recorded(rest);
   if (name == "fixed") {

@@ -13,7 +13,7 @@
 namespace kedge::tools {
 
 struct WindowOptions {
-  std::string window = "best", verification = "coupled";
+  std::string window, verification = "coupled";  // empty: best
 
   void add(CLI::App& app);
   // A Failure names the option, what was found and what is known.

@@ -125,7 +125,8 @@ class CostModel {
 class DraftCost {
  public:
   bool known() const noexcept { return weight_ > 0; }
-  double ms(std::int64_t guesses) const noexcept {
+  template <class Count>  // a number, or an expectation of one
+  double ms(Count guesses) const noexcept {
     return fixed_ + per_guess_ * static_cast<double>(guesses);
   }
   void see(std::int64_t guesses, double ms) noexcept {

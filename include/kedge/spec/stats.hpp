@@ -78,11 +78,11 @@ struct Stats {
     for (std::size_t i = 0; i < known; ++i) {
       const float c = t.confidences[i];
       if (!(c >= 0)) continue;
-      const double sure = std::min(static_cast<double>(c), 1.0);
-      Bin& b = bin[std::min(static_cast<std::size_t>(sure * bins), bins - 1)];
+      const float sure = std::min(c, 1.0f), tenths = sure * static_cast<float>(bins);
+      Bin& b = bin[std::min(static_cast<std::size_t>(tenths), bins - 1)];
       ++b.guesses;
       b.held += static_cast<std::int64_t>(i) < t.accepted ? 1 : 0;
-      b.confidence += sure;
+      b.confidence += static_cast<double>(sure);
     }
     choice = why;
     if (why.round_ms > 0 && why.plain_ms > 0) {

@@ -18,12 +18,6 @@ constexpr DraftKey keys[] = {
     {"vocabulary", "same", 0, 0, "same, or map: tokens with equal texts"},
 };
 
-template <class T>
-T* kept(const DraftRequest& request, std::shared_ptr<T> object) {
-  request.keep->push_back(object);
-  return object.get();
-}
-
 // Of two models without tokenizers only the sizes can be compared.
 void expect_same_size(const ModelFile& target, const ModelFile& draft) {
   const std::int64_t expected = target.model->config().vocabulary,
@@ -46,15 +40,18 @@ const DraftKind model_kind = {
       options.isa = request.isa;
       options.cache = cache_element_named(values.text("cache"));
       options.executor = request.executor;
-      if (const std::int64_t threads = values.number("threads"); threads > 0) {
-        std::shared_ptr<Executor> own = must(make_default_executor(static_cast<unsigned>(threads)));
-        options.executor = kept(request, std::move(own));
-      }
+      if (const std::int64_t threads = values.number("threads"); threads > 0)
+        options.executor = request.shared->get(fmt::format("threads {}", threads), [&] {
+          return std::shared_ptr<Executor>(
+              must(make_default_executor(static_cast<unsigned>(threads))));
+        });
       const std::string& how = values.text("vocabulary");
       if (how != "same" && how != "map")
         bad_usage("--draft", "model: vocabulary: expected same or map, found \"{}\"", how);
-      const ModelFile* file = kept(
-          request, std::make_shared<ModelFile>(load_model(values.text("path"), options.executor)));
+      const std::string& path = values.text("path");
+      const ModelFile* file = request.shared->get("model " + path, [&] {
+        return std::make_shared<ModelFile>(load_model(path, options.executor));
+      });
       draft::VocabularyMap map;
       if (request.target != nullptr) {
         options.target_vocabulary = request.target->model->config().vocabulary;

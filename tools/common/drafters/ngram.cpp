@@ -46,16 +46,15 @@ draft::AnyDrafter make(typename D::Options options, const DraftValues& values,
   return must(draft::AnyDrafter::make(must(D::create(options))));
 }
 
-// Read once for all drafters of a choice. Null where there is no name.
+// Null where there is no name.
 const draft::NgramCounts* counts(const std::string& path, const DraftRequest& request) {
   if (path.empty()) return nullptr;
-  draft::NgramCounts::LoadOptions options;
-  if (request.target != nullptr) options.vocabulary = request.target->model->config().vocabulary;
-  const auto source = must(io::Source::open(path.c_str()));
-  auto counts =
-      std::make_shared<draft::NgramCounts>(must(draft::NgramCounts::load(source, options)));
-  request.keep->push_back(counts);
-  return counts.get();
+  return request.shared->get("counts " + path, [&] {
+    draft::NgramCounts::LoadOptions options;
+    if (request.target != nullptr) options.vocabulary = request.target->model->config().vocabulary;
+    const auto source = must(io::Source::open(path.c_str()));
+    return std::make_shared<draft::NgramCounts>(must(draft::NgramCounts::load(source, options)));
+  });
 }
 
 }  // namespace
