@@ -157,9 +157,11 @@ Status Dspark::propose(const Ask& ask, Draft& draft) noexcept {
                 number(s.text.size()), number(ask.position));
   const std::int64_t count = std::min({ask.count, c.drafts(), draft.capacity()});
   if (count < 1) return {};
+  // Right behind where a text was cut the newest token's own state may be in the context, and its
+  // hidden state is gone: nothing is guessed until the text is a token longer.
+  if (s.text.absorbed() > anchor) return {};
   KEDGE_CHECK(s.text.expect_known(anchor));
   KEDGE_CHECK(s.absorb(anchor));
-  s.text.keep_absorbed(anchor);
   KEDGE_CHECK(s.run_block(anchor));
 
   std::int32_t previous = s.text.token(anchor);

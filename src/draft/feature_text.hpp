@@ -35,10 +35,6 @@ class FeatureText {
   void absorb(std::int64_t count) noexcept;
   // Nothing from this position on is known.
   void forget_from(std::int64_t position) noexcept;
-  // State from this position on will be written over; what waits behind it is lost with it.
-  void keep_absorbed(std::int64_t end) noexcept {
-    if (absorbed_ > end) forget_from(end);
-  }
   // Error: the hidden states before `end` are not all known.
   Status expect_known(std::int64_t end) const noexcept;
 

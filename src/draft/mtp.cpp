@@ -22,7 +22,11 @@ struct Mtp::State {
   Buffer rope;
   KvCache cache;
   std::int32_t sequence = 0;
-  // Of the text's rows, whose hidden states wait in its input; and of one guess behind another.
+  // Hidden states of the whole text: a row takes the token behind it, which is another one after
+  // the text was cut. They lie in `text` as if all of them waited; `made` rows are state.
+  Buffer history;
+  std::int64_t made = 0;
+  // Of the text's rows, the last of which guesses, and of one guess behind another.
   struct Pass {
     Plan plan;
     MtpValues v;
@@ -34,7 +38,7 @@ struct Mtp::State {
                     const Allocator& allocator) noexcept;
   Status prepare(const Cpu& cpu, const Options& options) noexcept;
   Status run(Pass& pass, std::int64_t first, std::int64_t rows, std::int64_t outputs) noexcept;
-  Status absorb(std::int64_t end, bool guess) noexcept;
+  Status guess_behind(std::int64_t end) noexcept;
 };
 
 Result<Mtp::State::Pass> Mtp::State::make(const Cpu& cpu, const Tensor& table, std::int64_t rows,
@@ -52,10 +56,10 @@ Result<Mtp::State::Pass> Mtp::State::make(const Cpu& cpu, const Tensor& table, s
 
 Status Mtp::State::prepare(const Cpu& cpu, const Options& options) noexcept {
   const ModelConfig& c = model->target().config();
-  if (options.pending < 64 || options.length < 1)
+  if (options.rows < 1 || options.length < 1)
     return fail(Code::invalid_argument, "mtp",
-                "expected a length of 1 and 64 pending rows at least, found %lld and %lld",
-                number(options.length), number(options.pending));
+                "length and rows: expected 1 at least, found %lld and %lld", number(options.length),
+                number(options.rows));
   length = options.length;
   positions = options.positions > 0 ? options.positions : std::min<std::int64_t>(c.context, 8192);
   Tensor table = tensor(nullptr, Element::f32, positions + length, c.rotary_dims);
@@ -68,11 +72,14 @@ Status Mtp::State::prepare(const Cpu& cpu, const Options& options) noexcept {
   kv.allocator = options.allocator;
   KEDGE_TRY(cache, KvCache::create(1, c.kv_heads, c.head_dim, kv));
   KEDGE_TRY(sequence, cache.claim());
-  KEDGE_TRY(text_pass, make(cpu, table, options.pending, options.allocator));
+  KEDGE_TRY(text_pass, make(cpu, table, options.rows, options.allocator));
   KEDGE_TRY(step_pass, make(cpu, table, 1, options.allocator));
   KEDGE_TRY(guesser, Guesser::create(cpu, text_pass.v.logits.width(), options.support, nullptr,
                                      options.allocator));
-  KEDGE_TRY(text, FeatureText::create("mtp", positions, text_pass.v.features, options.allocator));
+  Tensor all = tensor(nullptr, Element::f32, positions, c.width);
+  KEDGE_TRY(history, Buffer::create(all.bytes(), "hidden states of the text", options.allocator));
+  all.data = history.data();
+  KEDGE_TRY(text, FeatureText::create("mtp", positions, all, options.allocator));
   return {};
 }
 
@@ -91,16 +98,23 @@ Status Mtp::State::run(Pass& pass, std::int64_t first, std::int64_t rows,
   return pass.plan.run(rows, outputs);
 }
 
-// Makes the waiting hidden states before `end` keys and values. The last one stays: it guesses, and
-// will again where the round comes to nothing.
-Status Mtp::State::absorb(std::int64_t end, bool guess) noexcept {
-  const std::int64_t first = text.absorbed(), rows = std::min(text.waiting(), end - first);
-  if (rows < (guess ? 1 : 2)) return {};
-  for (std::int64_t i = 0; i < rows; ++i)
-    text_pass.v.token.as<std::int32_t>()[i] = text.token(first + i + 1);
-  KEDGE_CHECK(run(text_pass, first, rows, guess ? 1 : 0));
-  text.absorb(rows - 1);
-  return {};
+// Makes hidden states before `end` keys and values, and guesses behind the last one. That row will
+// be made again by the next proposal, which may be for the same text.
+Status Mtp::State::guess_behind(std::int64_t end) noexcept {
+  const Tensor& input = text_pass.v.features;
+  const auto row = static_cast<std::size_t>(input.width()) * sizeof(float);
+  made = std::min(made, end - 1);  // it is more where the text was cut right behind
+  for (;;) {
+    const std::int64_t rows = std::min(end - made, input.rows());
+    const bool last = made + rows == end;
+    std::memcpy(input.data, history.data() + static_cast<std::size_t>(made) * row,
+                static_cast<std::size_t>(rows) * row);
+    for (std::int64_t i = 0; i < rows; ++i)
+      text_pass.v.token.as<std::int32_t>()[i] = text.token(made + i + 1);
+    KEDGE_CHECK(run(text_pass, made, rows, last ? 1 : 0));
+    made += rows - (last ? 1 : 0);
+    if (last) return {};
+  }
 }
 
 Result<Mtp> Mtp::create(std::shared_ptr<const MtpModel> model, const Cpu& cpu,
@@ -118,36 +132,26 @@ Mtp& Mtp::operator=(Mtp&&) noexcept = default;
 Mtp::~Mtp() = default;
 
 Status Mtp::begin(std::span<const std::int32_t> tokens) noexcept {
+  state_->made = 0;
   return state_->text.begin(tokens);
 }
 Status Mtp::append(std::span<const std::int32_t> tokens) noexcept {
   return state_->text.append(tokens);
 }
 Status Mtp::truncate(std::int64_t count) noexcept {
-  FeatureText& text = state_->text;
-  text.truncate(count);
-  // The row before the newest token takes that token, which may be another one now: nothing that
-  // was made of the old one counts.
-  if (count >= 1 && text.absorbed() > count - 1) text.forget_from(count - 1);
+  state_->text.truncate(count);
+  // The last row took the token that stood behind it.
+  state_->made = std::max<std::int64_t>(0, std::min(state_->made, count - 1));
   return {};
 }
 std::span<const std::int32_t> Mtp::taps() const noexcept { return {&normed, 1}; }
 
 Status Mtp::evaluated(std::int64_t position, const Tensor& features) noexcept {
-  FeatureText& text = state_->text;
-  for (std::int64_t done = 0; done < features.rows();) {
-    KEDGE_TRY(const std::int64_t taken, text.take(position, features, done));
-    done += taken;
-    // A row needs the token behind it.
-    if (text.full())
-      KEDGE_CHECK(
-          state_->absorb(std::min(text.absorbed() + text.waiting(), text.size() - 1), false));
-    if (taken == 0 && text.full())
-      return fail(Code::out_of_memory, "mtp",
-                  "hidden states: room for %lld rows that wait for their next token",
-                  number(text.waiting()));
-  }
-  return {};
+  KEDGE_TRY(const std::int64_t taken, state_->text.take(position, features, 0));
+  state_->made = std::min(state_->made, position);
+  if (taken == features.rows()) return {};
+  return fail(Code::out_of_memory, "mtp", "hidden states: room for %lld positions, asked for %lld",
+              number(state_->positions), number(position + features.rows()));
 }
 
 Status Mtp::propose(const Ask& ask, Draft& draft) noexcept {
@@ -159,11 +163,8 @@ Status Mtp::propose(const Ask& ask, Draft& draft) noexcept {
                 number(s.text.size()), number(ask.position));
   const std::int64_t count = std::min({ask.count, s.length, draft.capacity()});
   if (count < 1 || newest < 1) return {};
-  // After a text was cut the row that would guess is state already: nothing until the target has
-  // gone on by a token.
-  if (s.text.absorbed() >= newest) return {};
   KEDGE_CHECK(s.text.expect_known(newest));
-  KEDGE_CHECK(s.absorb(newest, true));
+  KEDGE_CHECK(s.guess_behind(newest));
   const State::Pass* pass = &s.text_pass;
   for (std::int64_t i = 0;; ++i) {
     const std::int32_t choice = *pass->v.choice.as<std::int32_t>();

@@ -144,6 +144,27 @@ TEST(Dspark, LaterStatesReplaceEarlierOnes) {
   expect_round(golden, 1, drafter, draft, "after other states");
 }
 
+// A text that was cut behind what is context already: a round without guesses, then as ever.
+TEST(Dspark, GoesOnBehindACut) {
+  const Golden golden("bonus");
+  Dspark drafter = make("bonus");
+  auto draft = *Draft::create({});
+  ASSERT_TRUE(drafter.begin(golden.text(0, 60)));
+  ASSERT_TRUE(drafter.evaluated(0, golden.rows(0, 59)));
+  Ask ask = ask_behind(golden, 0, 31);
+  ask.position = 60;
+  ASSERT_TRUE(drafter.propose(ask, draft));
+  const std::int64_t anchor = golden.anchors[1];
+  ASSERT_TRUE(drafter.truncate(anchor));  // its newest token's own state is in the context
+  draft.clear();
+  ask.position = anchor;
+  ASSERT_TRUE(drafter.propose(ask, draft));
+  EXPECT_EQ(draft.size(), 0);
+  ASSERT_TRUE(drafter.append(golden.text(anchor, anchor + 1)));
+  ASSERT_TRUE(drafter.propose(ask_behind(golden, 1, 31), draft));
+  expect_round(golden, 1, drafter, draft, "behind a cut");
+}
+
 TEST(Dspark, MissingStatesAreErrorsThatNameThePosition) {
   const Golden golden("first");
   Dspark drafter = make("first");

@@ -55,8 +55,10 @@ int decode(const Options& o) {
   options.max_draft = 0;
   Session plain = must(Session::create(file.model, options));
   options.max_draft = draft.max_draft();
+  draft::AnyDrafter drafter = draft.make({options.context + 1, &file, executor.get(), isa});
+  options.taps = drafter.taps();
   Session speculative = must(Session::create(file.model, options));
-  speculative.set_drafter(draft.make({options.context + 1, &file, executor.get(), isa}));
+  speculative.set_drafter(std::move(drafter));
   GenerateOptions run;
   run.max_tokens = o.max_tokens;
   if (file.tokenizer && !o.ignore_end) run.end_tokens = file.tokenizer->ends();

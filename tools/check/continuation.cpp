@@ -68,10 +68,13 @@ class Continuations {
 
  private:
   Session make() {
-    Session session = must(Session::create(file_.model, session_));
+    draft::AnyDrafter drafter =
+        options_.draft.make({session_.context + 1, &file_, session_.executor, options_.isa});
+    Session::Options options = session_;
+    options.taps = drafter.taps();
+    Session session = must(Session::create(file_.model, options));
     must(session.set_sampling(options_.sampling));
-    session.set_drafter(
-        options_.draft.make({session.context() + 1, &file_, session_.executor, options_.isa}));
+    session.set_drafter(std::move(drafter));
     session.set_least_need(Need::logits);
     return session;
   }

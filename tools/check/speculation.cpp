@@ -144,6 +144,9 @@ class Checker {
     o.cache = options.machine.cache_element();
     o.recurrent = options.machine.recurrent();
     o.max_draft = std::max(options.draft.max_draft(), options.pairs);
+    const draft::AnyDrafter drafter =
+        options.draft.make({prompt + tokens + 1, &file, executor, options.isa});
+    o.taps = drafter.taps();
     session_.emplace(must(Session::create(file.model, o)));
     must(session_->set_sampling(options.sampling));
     tokens_.reserve(static_cast<std::size_t>(tokens) + 64);

@@ -6,6 +6,8 @@
 // hidden'. The layer is one of attention with keys and values of its own, one row per position of
 // the text; those of guesses are written behind it and never committed.
 //
+// Hidden states of the whole text are kept, F32: a text that was cut goes on behind any of them.
+//
 // Weights come from the files of the target, when a drafter is wanted: a model that nobody drafts
 // for with it does not have them in memory.
 #pragma once
@@ -50,7 +52,7 @@ class KEDGE_API Mtp {
   struct Options {
     std::int64_t length = 3;     // guesses of a proposal, at most
     std::int64_t positions = 0;  // of the text; 0: the target's, at most 8192
-    std::int64_t pending = 256;  // rows of hidden states that may wait to be made use of
+    std::int64_t rows = 256;     // of one pass over what several rounds left
     std::int64_t support = 64;   // largest logits that guesses are drawn from, at most 256
     Element cache = Element::f16;
     Allocator allocator = default_allocator();
