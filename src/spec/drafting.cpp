@@ -56,12 +56,16 @@ Status Session::show_drafter(std::int64_t first, std::int64_t row, std::int64_t 
   return {};
 }
 
+// A drafter that came late, or to a text that was loaded, has not seen the hidden states of what is
+// evaluated: that is evaluated again, once, and counted (Stats::rerun_rows).
+Status Session::show_text(const std::atomic<bool>* cancel) noexcept {
+  if (drafter_.taps().empty() || featured_ >= sequence_.length()) return {};
+  seen_ = std::max(seen_, sequence_.length());
+  KEDGE_CHECK(sequence_.rewind(featured_));
+  return catch_up(cancel);
+}
+
 Status Session::propose(std::int64_t count) noexcept {
-  if (!drafter_.taps().empty() && featured_ < sequence_.length())
-    return fail(Code::invalid_argument, drafter_.name(),
-                "it has seen the hidden states of %lld of %lld positions: a drafter that reads "
-                "them is set before begin(); rewind(0) and extend() evaluate the text again",
-                static_cast<long long>(featured_), static_cast<long long>(sequence_.length()));
   draft::Ask ask;
   ask.count = count;
   ask.share_noise = verification_ == Verification::coupled;

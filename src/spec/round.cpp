@@ -86,6 +86,11 @@ Status Session::open_round(const RoundOptions& options, OpenRound& open) noexcep
   }
   open.most = std::min({options_.max_draft, options.limit - 1, room - 1});
   KEDGE_CHECK(tell_drafter());
+  if (drafter_) {
+    timer.lap_ms();
+    KEDGE_CHECK(show_text(options.cancel));
+    stats_.prefill_ms += timer.lap_ms();
+  }
   draft_.clear();
   if (drafter_ && open.most > 0) {
     open.asked = std::clamp<std::int64_t>(window_.ask(open.most, size_), 0, open.most);

@@ -86,7 +86,8 @@ class KEDGE_API Session {
   // What tokens are allowed, from the next one on, which is the first that the rules see. None:
   // all. A prompt is not subject to it, and begin() and extend() start the rules anew.
   void set_constraint(Constraint constraint) noexcept;
-  // None: plain decoding. It is told the text at the next round.
+  // None: plain decoding. It is told the text at the next round; one that reads hidden states makes
+  // that round evaluate the text again.
   void set_drafter(draft::AnyDrafter drafter) noexcept {
     drafter_ = std::move(drafter);
     drafting_ = false;  // it has not seen the text
@@ -193,6 +194,7 @@ class KEDGE_API Session {
   Status tell_drafter() noexcept;
   void cut_drafter() noexcept;
   Status show_drafter(std::int64_t first, std::int64_t row, std::int64_t count) noexcept;
+  Status show_text(const std::atomic<bool>* cancel) noexcept;
   Status propose(std::int64_t count) noexcept;
   void constrain_draft(std::span<const std::int32_t> end_tokens) noexcept;
   Sampler::Draw draw_of(const Walk& walk, const ConstraintState& state, std::int64_t output,
