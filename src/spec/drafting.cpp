@@ -79,6 +79,12 @@ Status Session::propose(std::int64_t count) noexcept {
     return fail(Code::invalid_argument, drafter_.name(),
                 "proposal: expected at most %lld tokens, found %lld",
                 static_cast<long long>(ask.count), static_cast<long long>(draft_.size()));
+  for (std::int64_t i = 0; i < draft_.size(); ++i)
+    if (const std::int32_t parent = draft_.parents()[static_cast<std::size_t>(i)];
+        parent < -1 || parent >= i)
+      return fail(Code::invalid_argument, drafter_.name(),
+                  "proposal: guess %lld stands behind %d, expected an earlier one or -1",
+                  static_cast<long long>(i), parent);
   for (const std::int32_t token : draft_.tokens())
     if (token < 0 || token >= model().config().vocabulary)
       return fail(Code::invalid_argument, drafter_.name(), "proposal: token %d is not in 0..%lld",

@@ -9,7 +9,15 @@ namespace kedge::tests {
 namespace {
 
 struct Odd {
-  enum class Kind { too_many, outside, begin_fails, propose_fails, append_fails };
+  enum class Kind {
+    too_many,
+    outside,
+    behind_itself,
+    before_all,
+    begin_fails,
+    propose_fails,
+    append_fails
+  };
   Kind kind;
   int appended = 0;
   Status begin(std::span<const std::int32_t>) noexcept {
@@ -23,7 +31,11 @@ struct Odd {
   }
   Status propose(const draft::Ask& ask, draft::Draft& draft) noexcept {
     const std::int64_t count = kind == Kind::too_many ? draft.capacity() : ask.count;
-    for (std::int64_t i = 0; i < count; ++i) draft.push(kind == Kind::outside ? 1 << 30 : 0);
+    for (std::int32_t i = 0; i < count; ++i) {
+      if (kind == Kind::behind_itself) draft.push_behind(i, 0);
+      else if (kind == Kind::before_all) draft.push_behind(-2, 0);
+      else draft.push(kind == Kind::outside ? 1 << 30 : 0);
+    }
     if (kind == Kind::propose_fails) return fail(Code::device, "odd drafter", "propose fails");
     return {};
   }
@@ -48,6 +60,8 @@ TEST_F(SessionErrors, DraftersThatMisbehave) {
   }
   const std::pair<Odd::Kind, Code> cases[] = {{Odd::Kind::too_many, Code::invalid_argument},
                                               {Odd::Kind::outside, Code::invalid_argument},
+                                              {Odd::Kind::behind_itself, Code::invalid_argument},
+                                              {Odd::Kind::before_all, Code::invalid_argument},
                                               {Odd::Kind::propose_fails, Code::device}};
   for (const auto& [kind, code] : cases) {
     auto session = make(kind);
