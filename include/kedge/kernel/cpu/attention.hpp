@@ -4,7 +4,6 @@
 //   many rows  a unit is (tile, key/value head) and folds as it goes; the second phase is empty
 #pragma once
 
-#include "kedge/kernel/cpu/cache_kind.hpp"
 #include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/op/attention.hpp"
 
@@ -12,8 +11,7 @@ namespace kedge::inline KEDGE_ABI {
 
 namespace cpu {
 struct AttentionUnit {
-  PhaseBody attend[cache_kinds][2];  // [cpu::cache_kind()][y is q8_act]
-  PhaseBody fold[2];                 // [y is q8_act]
+  PhaseBody attend, fold;
 };
 KEDGE_DECLARE_UNITS(AttentionUnit, attention)
 
@@ -39,13 +37,11 @@ inline std::size_t attention_fold_units(const void* args, const Launch& launch) 
 // For Kernel<Cpu, op::MaskedAttention<Mask>> too, with the units of that mask.
 template <const cpu::AttentionUnit& (*find)(cpu::Isa) noexcept>
 struct AttentionKernel {
-  static Result<cpu::PhaseList> phases(cpu::Isa isa, const op::Attention::Args& a) noexcept {
+  static Result<cpu::PhaseList> phases(cpu::Isa isa, const op::Attention::Args&) noexcept {
     const cpu::AttentionUnit& unit = find(isa);
-    const bool rounded = a.y.element == Element::q8_act;
     cpu::PhaseList list;
-    list.item[list.count++] = {unit.attend[cpu::cache_kind(a.cache.element)][rounded],
-                               cpu::attention_units};
-    list.item[list.count++] = {unit.fold[rounded], cpu::attention_fold_units};
+    list.item[list.count++] = {unit.attend, cpu::attention_units};
+    list.item[list.count++] = {unit.fold, cpu::attention_fold_units};
     return list;
   }
 };

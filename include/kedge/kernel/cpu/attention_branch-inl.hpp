@@ -8,11 +8,15 @@
 // only what differs from row to row is exchanged.
 #pragma once
 
-#include "kedge/kernel/cpu/attention_page-inl.hpp"
+#include "kedge/kernel/cpu/attention_fold-inl.hpp"
+#include "kedge/op/attention.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
+
+using op::Attention;
+constexpr int positions = static_cast<int>(page_positions);
 
 // Committed positions of a row's sequence: where its branch begins.
 KEDGE_INLINE std::int64_t branch_base(const Attention::Args& a, std::int64_t row) {
@@ -21,11 +25,8 @@ KEDGE_INLINE std::int64_t branch_base(const Attention::Args& a, std::int64_t row
   return a.position.as<std::int32_t>()[row];
 }
 
-template <class Cached>
 class BranchPage {
  public:
-  using E = typename Cached::Stored;
-
   // Of page `index` and key/value head `head` of a sequence with these pages.
   BranchPage(const Attention::Args& a, const std::int32_t* pages, std::int64_t index, int head)
       : a_(a), pages_(pages), first_(index * page_positions), head_(head) {
@@ -61,9 +62,8 @@ class BranchPage {
   int head_;
   KvPageLayout layout_ = Attention::layout(a_);
   std::int32_t slot_[positions];  // what stands in the copy
-  // Keys and values of the widest head, and the scales of Q8_0.
-  alignas(64) std::byte copy_[positions * max_head_dim * 2 * sizeof(E) +
-                              (sizeof(E) == 1 ? positions * max_head_dim / 32 * 4 : 0)];
+  // Keys and values of the widest head and element.
+  alignas(64) std::byte copy_[positions * max_head_dim * 2 * sizeof(float)];
 };
 
 }  // namespace

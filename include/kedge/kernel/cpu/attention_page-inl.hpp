@@ -8,47 +8,49 @@
 // While the first four rows read a page, the next page is fetched.
 #pragma once
 
-#include "kedge/kernel/cpu/attention.hpp"
+#include "kedge/kernel/cpu/attention_fold-inl.hpp"
+#include "kedge/kernel/cpu/attention_page.hpp"
 #include "kedge/kernel/cpu/cached-inl.hpp"
-#include "kedge/kernel/cpu/simd/math-inl.hpp"
-#include "kedge/kernel/cpu/simd/simd.hpp"
+#include "kedge/state/kv_page.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
 
-using op::Attention;
-
-constexpr int max_head_dim = 256;
+using Query = AttentionQuery;
 constexpr int positions = static_cast<int>(page_positions);
+
+// As its kernels see it.
+template <class Cached>
+struct Page {
+  using E = typename Cached::Stored;
+  const E *keys, *values, *keys_ahead, *values_ahead;
+  const std::uint16_t *key_scales, *value_scales;
+  int head_dim, width;
+  float scale;
+  bool first;
+
+  KEDGE_INLINE explicit Page(const AttentionPage& p)
+      : keys(reinterpret_cast<const E*>(p.keys)),
+        values(reinterpret_cast<const E*>(p.values)),
+        keys_ahead(reinterpret_cast<const E*>(p.keys_ahead)),
+        values_ahead(reinterpret_cast<const E*>(p.values_ahead)),
+        key_scales(p.key_scales),
+        value_scales(p.value_scales),
+        head_dim(p.head_dim),
+        width(p.width),
+        scale(p.scale),
+        first(p.first) {}
+};
+
 // Scalar code gains nothing from several rows and would take most of a minute to build.
 #if defined(KEDGE_ISA_IS_scalar)
 constexpr int block_rows = 1;
 #else
-constexpr int block_rows = 4;
+constexpr int block_rows = attention_block;
 #endif
 // 32 registers hold 4 rows x 4 vectors of sums; 16 registers 4 rows x 1 (of two halves).
 constexpr int block_vectors = max_columns == 16 ? 4 : 1;
-
-// One query row of one head while it reads a page.
-struct Query {
-  const float* q;
-  float* state;                            // o [value_width], m [16], l [16]
-  int keys;                                // positions of the page up to its own, 1..64
-  std::uint64_t seen = ~std::uint64_t{0};  // those of them that a mask leaves, as bits
-};
-
-// What is the same for all queries of a page.
-template <class Cached>
-struct Page {
-  using E = typename Cached::Stored;
-  const E *keys, *values;                          // the tiles
-  const E *keys_ahead, *values_ahead;              // what to fetch meanwhile
-  const std::uint16_t *key_scales, *value_scales;  // of blocks, else null
-  int head_dim, width;
-  float scale;
-  bool first;  // of its split: the state is written, not folded
-};
 
 template <int vectors, class E>
 KEDGE_INLINE void prefetch_vectors(const E* p) {
@@ -137,13 +139,8 @@ KEDGE_INLINE void weigh(const Page<Cached>& page, const float* p, int begin, int
       });
 }
 
-struct Sums {
-  F32x16 m, l;
-};
-
-// The three below are called, not inlined: once per page and row, and long.
-
-// Turns 64 scores into weights in place; only the first `keys` are looked at.
+// Called, not inlined: once per page and row, and long. Turns 64 scores into weights in place; only
+// the first `keys` are looked at.
 __attribute__((noinline)) Sums softmax(float* s, int keys, float scale) {
   const F32x16 lowest = set1(-__builtin_inff()), factor = set1(scale);
   F32x16 x[4];
@@ -159,24 +156,12 @@ __attribute__((noinline)) Sums softmax(float* s, int keys, float scale) {
   return {m, set1(reduce_add(add(add(x[0], x[1]), add(x[2], x[3]))))};
 }
 
-// Folds (o, m, l) of later positions into a state.
-__attribute__((noinline)) void fold(float* state, int width, Sums later, const float* o) {
-  const F32x16 m = load(state + width), l = load(state + width + 16);
-  // A NaN in m is in l as well, and it reaches l and o through e or as it is.
-  const F32x16 e = exp(sub(zero(), abs(sub(m, later.m))));
-  const Mask16 grows = greater(later.m, m);
-  const F32x16 a = select(grows, e, set1(1.0f)), b = select(grows, set1(1.0f), e);
-  store(state + width, select(grows, later.m, m));
-  store(state + width + 16, fma(later.l, b, mul(l, a)));
-  for (int d = 0; d < width; d += 16)
-    store(state + d, fma(load(o + d), b, mul(load(state + d), a)));
-}
-
 // A page under a mask, for one query that sees some of it. What is not seen is no term of any sum:
 // its score becomes -infinity, and the values are read in runs of seen positions. The state was
 // emptied before the split (see empty_state).
 template <class Cached>
-void read_masked_page(const Query& query, const Page<Cached>& page) {
+void read_masked_page(const Query& query, const AttentionPage& any) noexcept {
+  const Page<Cached> page(any);
   alignas(64) float s[positions];
   alignas(64) float o[max_head_dim];
   for_blocks((query.keys + 15) / 16, [&]<int vectors>(int v) __attribute__((always_inline)) {
@@ -196,13 +181,6 @@ void read_masked_page(const Query& query, const Page<Cached>& page) {
     j = end + 1;
   }
   fold(query.state, page.width, sums, o);
-}
-
-// The state of a query that has seen nothing: folding anything into it gives that, bit for bit.
-KEDGE_INLINE void empty_state(float* state, int width) {
-  for (int d = 0; d < width; d += 16) store(state + d, zero());
-  store(state + width, set1(-__FLT_MAX__));
-  store(state + width + 16, zero());
 }
 
 template <int rows, class Cached>
@@ -235,15 +213,24 @@ void read_page(const Query* query, const Page<Cached>& page) {
 }
 
 template <class Cached>
-void read_page(const Query* query, int count, const Page<Cached>& page) {
-  if constexpr (block_rows == 4) {
+void read_page(const Query* query, int count, const AttentionPage& any) noexcept {
+  const Page<Cached> page(any);
+  if constexpr (block_rows == 1) {
+    for (int i = 0; i < count; ++i) read_page<1>(query + i, page);
+  } else {
     if (count == 4) read_page<4>(query, page);
     else if (count == 3) read_page<3>(query, page);
     else if (count == 2) read_page<2>(query, page);
+    else read_page<1>(query, page);
   }
-  if (count == 1) read_page<1>(query, page);
 }
 
 }  // namespace
 }  // namespace KEDGE_ISA
+
+#define KEDGE_ATTENTION_PAGE_UNIT(name, Cached)                     \
+  extern const AttentionPageUnit KEDGE_UNIT(attention_page_##name); \
+  const AttentionPageUnit KEDGE_UNIT(attention_page_##name) = {     \
+      KEDGE_ISA::read_page<KEDGE_ISA::Cached>, KEDGE_ISA::read_masked_page<KEDGE_ISA::Cached>};
+
 }  // namespace kedge::inline KEDGE_ABI::cpu

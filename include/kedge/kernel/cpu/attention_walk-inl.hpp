@@ -3,24 +3,32 @@
 // (op/mask.hpp): without one, none of its code is compiled.
 #pragma once
 
+#include "kedge/kernel/cpu/attention.hpp"
 #include "kedge/kernel/cpu/attention_branch-inl.hpp"
-#include "kedge/kernel/cpu/attention_page-inl.hpp"
+#include "kedge/kernel/cpu/attention_page.hpp"
 #include "kedge/kernel/cpu/round_q8-inl.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
 
+KEDGE_INLINE const AttentionPageUnit& page_unit(Element cache) {
+  constexpr const AttentionPageUnit* units[cache_kinds] = {
+      &KEDGE_UNIT(attention_page_f32), &KEDGE_UNIT(attention_page_f16),
+      &KEDGE_UNIT(attention_page_bf16), &KEDGE_UNIT(attention_page_q8_0)};
+  return *units[cache_kind(cache)];
+}
+
 // One tile and key/value head. Its queries are numbered row by row, heads of the group within.
-template <class Cached, class Mask_>
+template <class Mask_>
 struct Work {
   using Mask = Mask_;
-  using E = typename Cached::Stored;
   const Attention::Args& a;
   const Attention::Tile& tile;
   int head;  // key/value head
   KvPageLayout layout = Attention::layout(a);
   int group = a.heads / a.kv_heads;
+  const AttentionPageUnit& unit = page_unit(a.cache.element);
 
   KEDGE_INLINE int queries() const { return tile.row_count * group; }
   KEDGE_INLINE int row(int query) const { return tile.first_row + query / group; }
@@ -41,21 +49,21 @@ struct Work {
       return a.first.template as<std::int32_t>()[row(query)] <= first;
     else return false;
   }
-  KEDGE_INLINE const E* block(const std::int32_t* pages, std::int64_t page) const {
-    return kv_head_block<E>(a.cache, layout, pages[page], head);
+  KEDGE_INLINE const std::byte* block(const std::int32_t* pages, std::int64_t page) const {
+    return kv_head_block<std::byte>(a.cache, layout, pages[page], head);
   }
 };
 
 // The same page for every query as its row's branch has it, one by one.
-template <class Cached, class Mask, class StateOf>
-__attribute__((noinline)) void read_branches(const Work<Cached, Mask>& work, Page<Cached> page,
+template <class Mask, class StateOf>
+__attribute__((noinline)) void read_branches(const Work<Mask>& work, AttentionPage page,
                                              std::int64_t index, int begin, int end,
                                              StateOf state_of) {
   const Attention::Args& a = work.a;
-  BranchPage<Cached> branch(a, a.pages.row<std::int32_t>(work.tile.sequence), index, work.head);
+  BranchPage branch(a, a.pages.row<std::int32_t>(work.tile.sequence), index, work.head);
   page.keys_ahead = page.keys = branch.here(page.keys);
   page.values_ahead = page.values = branch.here(page.values);
-  if constexpr (Cached::block > 0) {
+  if (page.key_scales != nullptr) {
     page.key_scales = branch.here(page.key_scales);
     page.value_scales = branch.here(page.value_scales);
   }
@@ -64,22 +72,21 @@ __attribute__((noinline)) void read_branches(const Work<Cached, Mask>& work, Pag
     const std::int64_t keys = work.position(i) + 1 - index * page_positions;
     if (keys <= 0) continue;
     if (work.row(i) != shown) branch.show(shown = work.row(i));
-    Query query{a.q.row<float>(work.row(i)) + work.query_head(i) * a.head_dim, state_of(i),
-                keys < page_positions ? static_cast<int>(keys) : positions};
+    AttentionQuery query{a.q.row<float>(work.row(i)) + work.query_head(i) * a.head_dim, state_of(i),
+                         keys < page_positions ? static_cast<int>(keys) : positions};
     if constexpr (Mask::all_earlier) {
-      read_page(&query, 1, page);
+      work.unit.read(&query, 1, page);
     } else {
       query.seen = work.seen(i, index * page_positions, query.keys);
-      if (query.seen != 0) read_masked_page(query, page);
+      if (query.seen != 0) work.unit.read_masked(query, page);
     }
   }
 }
 
 // Reads the pages of a split for queries [begin, end); state_of(query) is where each one's state
 // is. A query whose position lies before the split is left alone.
-template <class Cached, class Mask, class StateOf>
-void read_split(const Work<Cached, Mask>& work, std::int64_t split, int begin, int end,
-                StateOf state_of) {
+template <class Mask, class StateOf>
+void read_split(const Work<Mask>& work, std::int64_t split, int begin, int end, StateOf state_of) {
   const Attention::Args& a = work.a;
   const auto* pages = a.pages.row<std::int32_t>(work.tile.sequence);
   const std::int64_t all = (work.tile.keys + page_positions - 1) / page_positions;
@@ -93,31 +100,32 @@ void read_split(const Work<Cached, Mask>& work, std::int64_t split, int begin, i
     for (int i = begin; i < end; ++i)
       empty_state(state_of(i), static_cast<int>(work.layout.value_width()));
   for (std::int64_t p = first_page; p < last_page; ++p) {
-    const auto* tile = work.block(pages, p);
-    const auto* ahead = p + 1 < all ? work.block(pages, p + 1) : tile;
-    std::int64_t values = work.layout.value_index(0, 0);
+    const std::byte* tile = work.block(pages, p);
+    const std::byte* ahead = p + 1 < all ? work.block(pages, p + 1) : tile;
+    auto values =
+        static_cast<std::ptrdiff_t>(row_bytes(work.layout.element, work.layout.value_index(0, 0)));
     const std::uint16_t *key_scales = nullptr, *value_scales = nullptr;
-    if constexpr (Cached::block > 0) {
+    if (work.layout.element == Element::q8_0) {
       const Q8HeadBlock block = q8_head_block(a.cache, work.layout, pages[p], work.head);
       values = block.values - block.keys;
       key_scales = block.key_scales;
       value_scales = block.value_scales;
     }
-    Page<Cached> page{tile,
-                      tile + values,
-                      ahead,
-                      ahead + values,
-                      key_scales,
-                      value_scales,
-                      a.head_dim,
-                      static_cast<int>(work.layout.value_width()),
-                      Attention::scale(a),
-                      p == first_page};
+    AttentionPage page{tile,
+                       tile + values,
+                       ahead,
+                       ahead + values,
+                       key_scales,
+                       value_scales,
+                       a.head_dim,
+                       static_cast<int>(work.layout.value_width()),
+                       Attention::scale(a),
+                       p == first_page};
     if (p >= branch_page) {
       read_branches(work, page, p, begin, end, state_of);
       continue;
     }
-    Query query[block_rows];
+    AttentionQuery query[attention_block];
     int count = 0;
     for (int i = begin; i < end; ++i) {
       const std::int64_t keys = work.position(i) + 1 - p * page_positions;
@@ -126,29 +134,28 @@ void read_split(const Work<Cached, Mask>& work, std::int64_t split, int begin, i
                         keys < page_positions ? static_cast<int>(keys) : positions};
       if constexpr (!Mask::all_earlier) {
         if (!work.sees_whole(i, p * page_positions)) {
-          Query& last = query[--count];
+          AttentionQuery& last = query[--count];
           last.seen = work.seen(i, p * page_positions, last.keys);
-          if (last.seen != 0) read_masked_page(last, page);
+          if (last.seen != 0) work.unit.read_masked(last, page);
           continue;
         }
       }
-      if (count < block_rows) continue;
-      read_page(query, count, page);
+      if (count < attention_block) continue;
+      work.unit.read(query, count, page);
       count = 0;
       page.keys_ahead = page.keys;  // fetched by now
       page.values_ahead = page.values;
     }
-    read_page(query, count, page);
+    if (count > 0) work.unit.read(query, count, page);
   }
 }
 
 // y = o / l for one row and head
-template <bool rounded>
 __attribute__((noinline)) void finish(const Attention::Args& a, const float* state, int width,
                                       int row, int head) {
   const F32x16 l = load(state + width + 16);
   const int head_dim = a.head_dim;
-  if constexpr (rounded) {
+  if (a.y.element == Element::q8_act) {
     BlockQ8Act* y = a.y.row<BlockQ8Act>(row) + head * (head_dim / 32);
     for (int d = 0; d < head_dim; d += 32)
       round_block(div(load(state + d), l), div(load(state + d + 16), l), y[d / 32]);
@@ -167,7 +174,7 @@ KEDGE_INLINE float* record_of(const Attention::Args& a, std::int64_t row, std::i
 }
 
 // Few rows, first phase: unit = (tile, head, split), splits side by side.
-template <class Cached, class Mask>
+template <class Mask>
 void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end) noexcept {
   const auto* tiles = a.tiles.as<Attention::Tile>() + 1;
   std::size_t first_unit = 0;  // of the tile
@@ -179,7 +186,7 @@ void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end)
       splits = static_cast<std::size_t>(split_count(tiles->keys));
     }
     const std::size_t at = unit - first_unit;
-    const Work<Cached, Mask> work{a, *tiles, static_cast<int>(at / splits)};
+    const Work<Mask> work{a, *tiles, static_cast<int>(at / splits)};
     const auto split = static_cast<std::int64_t>(at % splits);
     read_split(
         work, split, 0, work.queries(), [&](int i) __attribute__((always_inline)) {
@@ -189,7 +196,6 @@ void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end)
 }
 
 // Few rows, second phase: unit = (row, head).
-template <bool rounded>
 void fold_splits(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const Attention::Args*>(args);
   const auto width = static_cast<int>(Attention::layout(a).value_width());
@@ -203,24 +209,24 @@ void fold_splits(const void* args, const Launch&, std::size_t begin, std::size_t
       record = record_of(a, row, head, split);
       fold(state, width, {load(record + width), load(record + width + 16)}, record);
     }
-    finish<rounded>(a, state, width, row, head);
+    finish(a, state, width, row, head);
   }
 }
 
 // Many rows: unit = (head, tile). Tiles are taken from both ends in turn, since later ones have
 // more keys and a worker gets neighbouring units.
-template <class Cached, bool rounded, class Mask>
+template <class Mask>
 void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) noexcept {
   constexpr int room = 6144;  // values of state on the stack, twice
   alignas(64) float total[room], partial[room];
   const int count = a.tiles.as<Attention::TileHeader>()->count;
   const auto width = static_cast<int>(Attention::layout(a).value_width());
-  const int record = width + 32, chunk = room / record / block_rows * block_rows;
+  const int record = width + 32, chunk = room / record / attention_block * attention_block;
   for (std::size_t unit = begin; unit < end; ++unit) {
     const int turn = static_cast<int>(unit) % count;
     const int index = turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2;
-    const Work<Cached, Mask> work{a, a.tiles.as<Attention::Tile>()[1 + index],
-                                  static_cast<int>(unit) / count};
+    const Work<Mask> work{a, a.tiles.as<Attention::Tile>()[1 + index],
+                          static_cast<int>(unit) / count};
     for (int from = 0; from < work.queries(); from += chunk) {
       const int to = from + chunk < work.queries() ? from + chunk : work.queries();
       const auto state_in = [&](float* states) __attribute__((always_inline)) {
@@ -239,25 +245,20 @@ void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) 
         }
       }
       for (int i = from; i < to; ++i)
-        finish<rounded>(a, total + (i - from) * record, width, work.row(i), work.query_head(i));
+        finish(a, total + (i - from) * record, width, work.row(i), work.query_head(i));
     }
   }
 }
 
-template <class Cached, bool rounded, class Mask>
+template <class Mask>
 void attend(const void* args, const Launch& launch, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const Attention::Args*>(args);
-  if (launch.rows <= Attention::few_rows) attend_splits<Cached, Mask>(a, begin, end);
-  else attend_tiles<Cached, rounded, Mask>(a, begin, end);
+  if (launch.rows <= Attention::few_rows) attend_splits<Mask>(a, begin, end);
+  else attend_tiles<Mask>(a, begin, end);
 }
 
 template <class Mask>
-inline constexpr AttentionUnit attention_table = {
-    {{attend<CachedF32, false, Mask>, attend<CachedF32, true, Mask>},
-     {attend<CachedF16, false, Mask>, attend<CachedF16, true, Mask>},
-     {attend<CachedBF16, false, Mask>, attend<CachedBF16, true, Mask>},
-     {attend<CachedQ8_0, false, Mask>, attend<CachedQ8_0, true, Mask>}},
-    {fold_splits<false>, fold_splits<true>}};
+inline constexpr AttentionUnit attention_table = {attend<Mask>, fold_splits};
 
 }  // namespace
 }  // namespace KEDGE_ISA

@@ -3,32 +3,32 @@
 #pragma once
 
 #include "kedge/kernel/cpu/kernel.hpp"
-#include "kedge/kernel/cpu/panel.hpp"
+#include "kedge/kernel/cpu/matmul_task.hpp"
 #include "kedge/op/matmul.hpp"
 
 namespace kedge::inline KEDGE_ABI {
 
 namespace cpu {
-struct MatmulUnit {
-  PhaseBody body;
-};
-// One per format: kernel/cpu/matmul/FORMAT-inl.hpp ends with KEDGE_MATMUL_UNIT.
-#define KEDGE_FORMAT(stem, Type) KEDGE_DECLARE_UNITS(MatmulUnit, matmul_##stem)
-KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
-#undef KEDGE_FORMAT
-#define KEDGE_MATMUL_UNIT(name, family, Type)        \
-  extern const MatmulUnit KEDGE_UNIT(matmul_##name); \
-  const MatmulUnit KEDGE_UNIT(matmul_##name) = {KEDGE_ISA::family<KEDGE_ISA::Matmul##Type>};
 
-inline PhaseBody matmul_body(Isa isa, Element weight) noexcept {
-  using Find = const MatmulUnit& (*)(Isa) noexcept;
-  constexpr Find table[] = {
-#define KEDGE_FORMAT(stem, Type) matmul_##stem##_unit,
-      KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
-#undef KEDGE_FORMAT
-  };
-  return table[static_cast<unsigned>(weight)](isa).body;
+inline MatmulTask matmul_task(const op::Matmul::Args& a) noexcept {
+  const std::int64_t width = a.weight.width();
+  return {a.weight.data,
+          panel_bytes(a.weight.element, width),
+          width,
+          a.weight.rows(),
+          a.x.data,
+          static_cast<std::int64_t>(row_bytes(a.x.element, width)),
+          a.residual.empty() ? nullptr : a.residual.as<float>(),
+          op::Matmul::is_bias(a.residual) ? 0 : a.weight.rows(),
+          a.y.as<float>()};
 }
+
+template <Isa isa>
+void matmul(const void* args, const Launch& launch, std::size_t begin, std::size_t end) noexcept {
+  const auto& a = *static_cast<const op::Matmul::Args*>(args);
+  matmul_unit(isa, a.weight.element).body(matmul_task(a), launch.rows, begin, end);
+}
+
 }  // namespace cpu
 
 template <>
@@ -43,7 +43,10 @@ struct Kernel<Cpu, op::Matmul> {
                   to_string(a.weight.element), to_string(op::Matmul::activation(a.weight.element)),
                   to_string(a.x.element));
     cpu::PhaseList list;
-    list.item[list.count++] = {cpu::matmul_body(isa, a.weight.element), units};
+    list.item[list.count++] = {isa == cpu::Isa::avx512 ? cpu::matmul<cpu::Isa::avx512>
+                               : isa == cpu::Isa::avx2 ? cpu::matmul<cpu::Isa::avx2>
+                                                       : cpu::matmul<cpu::Isa::scalar>,
+                               units};
     return list;
   }
 

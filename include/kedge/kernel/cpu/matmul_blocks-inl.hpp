@@ -147,7 +147,7 @@ KEDGE_INLINE void multiply_block(const typename Format::Super& super, int part, 
 template <class Format, int columns>
 KEDGE_INLINE void multiply_strip(const Task& t, const std::byte* panel, std::int64_t first,
                                  std::int64_t last, const std::byte* x, std::size_t ahead,
-                                 float (&sums)[columns][16]) {
+                                 float (*sums)[16]) {
   constexpr std::size_t super_bytes = Format::header + Format::blocks * Format::bytes;
   constexpr int lines = static_cast<int>((Format::bytes + 63) / 64);
   F32x16 acc[columns];
@@ -167,40 +167,6 @@ KEDGE_INLINE void multiply_strip(const Task& t, const std::byte* panel, std::int
     }
   }
   unrolled<columns>([&](int c) KEDGE_LAMBDA { store(sums[c], acc[c]); });
-}
-
-template <class Format, int columns>
-void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row,
-                std::ptrdiff_t ahead) noexcept {
-  constexpr std::int64_t strip = strip_blocks > Format::blocks ? strip_blocks / Format::blocks : 1;
-  const std::int64_t supers = t.width / (32 * Format::blocks);
-  const std::byte* x = t.x + row * t.x_stride;
-  for (std::int64_t panel = begin; panel < end; panel += streams) {
-    const auto count = static_cast<int>(end - panel < streams ? end - panel : streams);
-    const std::byte* weight = t.weight + static_cast<std::size_t>(panel) * t.panel_bytes;
-    alignas(64) float sums[streams][columns][16] = {};
-    for (std::int64_t i = 0; i < supers; i += strip)
-      for (int s = 0; s < count; ++s)
-        multiply_strip<Format>(t, weight + static_cast<std::size_t>(s) * t.panel_bytes, i,
-                               i + strip < supers ? i + strip : supers, x,
-                               static_cast<std::size_t>(ahead) / streams, sums[s]);
-    for (int s = 0; s < count; ++s) store_outputs(t, panel + s, row, sums[s], columns);
-  }
-}
-
-template <class Format>
-struct BlockPasses {
-  template <int columns>
-  static constexpr Pass pass = block_pass<Format, columns>;
-};
-
-template <class Format>
-void matmul_blocks(const void* args, const Launch& launch, std::size_t begin,
-                   std::size_t end) noexcept {
-  const auto& a = *static_cast<const op::Matmul::Args*>(args);
-  const std::int64_t width = a.weight.width();
-  const Task t = make_task(a, panel_bytes(Format::element, width), width / 32 * 64, end);
-  walk<BlockPasses<Format>>(t, launch.rows, begin, end);
 }
 
 }  // namespace

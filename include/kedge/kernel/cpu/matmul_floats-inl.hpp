@@ -90,7 +90,7 @@ KEDGE_INLINE void multiply_panels(const Task& t, std::int64_t panel, std::int64_
 }
 
 template <class Format, int columns>
-void float_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row,
+void float_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row, int,
                 std::ptrdiff_t ahead) noexcept {
   constexpr int many = panels_at_once(columns);
   std::int64_t panel = begin;
@@ -100,19 +100,30 @@ void float_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_
     for (; panel < end; ++panel) multiply_panels<Format, columns, 1>(t, panel, row, ahead);
 }
 
+// Every body costs build time, and bodies for 9..15 columns would be half of it, so such a rest is
+// halved: its second pass finds the panels in L2.
 template <class Format>
 struct FloatPasses {
+  static constexpr int most = pass_columns < 8 ? pass_columns : 8;
   template <int columns>
   static constexpr Pass pass = float_pass<Format, columns>;
+
+  KEDGE_INLINE static int next(std::int64_t left) {
+    if (pass_columns == 16 && left >= 16) return 16;
+    const std::int64_t passes = (left + most - 1) / most;
+    return static_cast<int>((left + passes - 1) / passes);
+  }
+  KEDGE_INLINE static Pass of(int columns) {
+    if constexpr (pass_columns == 16)
+      if (columns == 16) return pass<16>;
+    return pass_at<FloatPasses>(columns, std::make_integer_sequence<int, most>{});
+  }
 };
 
 template <class Format>
-void matmul_floats(const void* args, const Launch& launch, std::size_t begin,
+void matmul_floats(const MatmulTask& task, std::int64_t rows, std::size_t begin,
                    std::size_t end) noexcept {
-  const auto& a = *static_cast<const op::Matmul::Args*>(args);
-  const std::int64_t width = a.weight.width();
-  const Task t = make_task(a, panel_bytes(Format::element, width), width * 4, end);
-  walk<FloatPasses<Format>>(t, launch.rows, begin, end);
+  walk<FloatPasses<Format>>(Task(task, end), rows, begin, end);
 }
 
 }  // namespace

@@ -3,7 +3,7 @@
 // minimum.
 #pragma once
 
-#include "kedge/kernel/cpu/matmul_blocks-inl.hpp"
+#include "kedge/kernel/cpu/matmul_stream-inl.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
 namespace {

@@ -4,8 +4,7 @@
 
 #include <utility>
 
-#include "kedge/kernel/cpu/matmul.hpp"
-#include "kedge/kernel/cpu/panel.hpp"
+#include "kedge/kernel/cpu/matmul_task.hpp"
 #include "kedge/kernel/cpu/simd/simd.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
@@ -48,35 +47,16 @@ KEDGE_INLINE void unrolled(F&& f) {
   unrolled_over(f, std::make_integer_sequence<int, count>{});
 }
 
-struct Task {
-  const std::byte* weight;
+struct Task : MatmulTask {
   const std::byte* weight_end;  // of this worker's panels: nothing behind it is worth fetching
-  std::size_t panel_bytes;
-  std::int64_t width, outputs;
-  const std::byte* x;
-  std::int64_t x_stride;         // bytes from row to row
-  const float* residual;         // null: none
-  std::int64_t residual_stride;  // values from row to row; 0 for a bias
-  float* y;
+
+  KEDGE_INLINE Task(const MatmulTask& task, std::size_t end)
+      : MatmulTask(task), weight_end(weight + end * panel_bytes) {}
 };
 // Computes `columns` rows of y from `row` for panels [begin, end). `ahead` is prefetch_ahead, or 0
 // when the panels are in the cache already.
 using Pass = void (*)(const Task&, std::int64_t begin, std::int64_t end, std::int64_t row,
-                      std::ptrdiff_t ahead) noexcept;
-
-KEDGE_INLINE Task make_task(const op::Matmul::Args& a, std::size_t bytes_per_panel,
-                            std::int64_t x_stride, std::size_t end) {
-  return {a.weight.data,
-          a.weight.data + end * bytes_per_panel,
-          bytes_per_panel,
-          a.weight.width(),
-          a.weight.rows(),
-          a.x.data,
-          x_stride,
-          a.residual.empty() ? nullptr : a.residual.as<float>(),
-          op::Matmul::is_bias(a.residual) ? 0 : a.weight.rows(),
-          a.y.as<float>()};
-}
+                      int columns, std::ptrdiff_t ahead) noexcept;
 
 // Where to prefetch for a stream at byte `at` of a panel that starts at `panel`, one of `side` read
 // side by side: behind the panel's end a stream goes on in the next group of panels.
@@ -101,41 +81,28 @@ KEDGE_INLINE void store_outputs(const Task& t, std::int64_t panel, std::int64_t 
   }
 }
 
-// Columns of the next pass when `left` remain. Every body costs build time, and bodies for 9..15
-// columns would be half of it, so such a rest is halved: its second pass finds the panels in L2.
-constexpr bool has_body(int columns) { return columns <= 8 || columns == 16; }
-KEDGE_INLINE int next_columns(std::int64_t left) {
-  if (pass_columns == 16 && left >= 16) return 16;
-  constexpr std::int64_t most = pass_columns < 8 ? pass_columns : 8;
-  const std::int64_t passes = (left + most - 1) / most;
-  return static_cast<int>((left + passes - 1) / passes);
+// The table of a family's passes by columns: 1, 2, ... have bodies of their own.
+template <class Passes, int... i>
+KEDGE_INLINE Pass pass_at(int columns, std::integer_sequence<int, i...>) {
+  constexpr Pass passes[] = {Passes::template pass<i + 1>...};
+  return passes[columns - 1];
 }
 
-template <class Passes, int columns>
-KEDGE_INLINE constexpr Pass pass_of() {
-  if constexpr (has_body(columns)) return Passes::template pass<columns>;
-  else return nullptr;
-}
-template <class Passes, int... i>
-KEDGE_INLINE void walk_over(const Task& t, std::int64_t rows, std::int64_t begin, std::int64_t end,
-                            std::integer_sequence<int, i...>) {
-  constexpr Pass passes[] = {pass_of<Passes, i + 1>()...};
+// One pass reads each panel once, as it streams by; with more of them a tile of panels stays in L2,
+// and a pass's activations in L1 or L2 while they cross the tile. Passes::next(left) is how many
+// columns the next pass takes when `left` remain, Passes::of(columns) its body.
+template <class Passes>
+KEDGE_INLINE void walk(const Task& t, std::int64_t rows, std::size_t first, std::size_t last) {
+  const auto begin = static_cast<std::int64_t>(first), end = static_cast<std::int64_t>(last);
   const auto fit = static_cast<std::int64_t>(tile_bytes / t.panel_bytes);
-  const std::int64_t tile = next_columns(rows) == rows ? end - begin : fit > 1 ? fit : 1;
+  const std::int64_t tile = Passes::next(rows) == rows ? end - begin : fit > 1 ? fit : 1;
   for (std::int64_t p = begin; p < end; p += tile)
     for (std::int64_t row = 0; row < rows;) {
-      const int columns = next_columns(rows - row);
-      passes[columns - 1](t, p, p + tile < end ? p + tile : end, row,
+      const int columns = Passes::next(rows - row);
+      Passes::of(columns)(t, p, p + tile < end ? p + tile : end, row, columns,
                           row == 0 ? prefetch_ahead : 0);
       row += columns;
     }
-}
-// One pass reads each panel once, as it streams by; with more of them a tile of panels stays in L2,
-// and a pass's activations in L1 or L2 while they cross the tile. Passes::pass<columns> is a body.
-template <class Passes>
-KEDGE_INLINE void walk(const Task& t, std::int64_t rows, std::size_t begin, std::size_t end) {
-  walk_over<Passes>(t, rows, static_cast<std::int64_t>(begin), static_cast<std::int64_t>(end),
-                    std::make_integer_sequence<int, pass_columns>{});
 }
 
 }  // namespace

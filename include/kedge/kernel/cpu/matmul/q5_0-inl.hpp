@@ -1,7 +1,7 @@
 // matmul with q5_0 weights; core/format/q5_0.hpp has the format.
 #pragma once
 
-#include "kedge/kernel/cpu/matmul_blocks-inl.hpp"
+#include "kedge/kernel/cpu/matmul_stream-inl.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
