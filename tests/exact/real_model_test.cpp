@@ -5,10 +5,10 @@
 #include <atomic>
 #include <chrono>
 #include <cstdio>
-#include <cstdlib>
 #include <filesystem>
 #include <thread>
 
+#include "exact/model_path.hpp"
 #include "exact/sampled.hpp"
 #include "kedge/draft/model.hpp"
 #include "support/all_executors.hpp"
@@ -16,23 +16,18 @@
 namespace kedge::tests {
 namespace {
 
-std::string model_path() {
-  if (const char* path = std::getenv("KEDGE_MODEL"); path != nullptr) return path;
-  return KEDGE_SOURCE_DIR "/models/SmolLM2-135M-Instruct.Q4_1.gguf";
-}
-
 class RealModel : public ::testing::Test {
  protected:
   void SetUp() override {
-    if (!std::filesystem::exists(model_path()))
-      GTEST_SKIP() << "no model at " << model_path() << "; set KEDGE_MODEL to its path";
+    if (!std::filesystem::exists(real_model_path()))
+      GTEST_SKIP() << "no model at " << real_model_path() << "; set KEDGE_MODEL to its path";
     static auto executor = make_default_executor(0);
     ASSERT_TRUE(executor);
     executor_ = executor->get();
     static auto model = [] {
       Model::Options options;
       options.executor = executor->get();
-      return Model::load(model_path().c_str(), options);
+      return Model::load(real_model_path().c_str(), options);
     }();
     ASSERT_TRUE(model) << show(model.error());
     model_ = *model;

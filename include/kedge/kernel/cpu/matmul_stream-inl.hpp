@@ -7,8 +7,8 @@
 namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
 namespace {
 
-// Columns of one pass, and those that have bodies of their own: their sums, and what else a block needs, fit the
-// registers.
+// Columns of one pass, and those that have bodies of their own: their sums, and what else a block
+// needs, fit the registers.
 constexpr int most_columns = pass_columns == 1 ? 1 : 16;
 constexpr int body_columns = pass_columns < 8 ? pass_columns : 8;
 constexpr int least_columns = body_columns < 2 ? 1 : body_columns / 2;  // of a group in wide_pass
@@ -25,8 +25,8 @@ __attribute__((noinline)) void multiply_strip_there(const Task& t, const std::by
 // With many columns a call is nothing beside the products, and passes share the bodies.
 template <class Format, int columns>
 KEDGE_INLINE void take_strip(const Task& t, const std::byte* panel, std::int64_t first,
-                                 std::int64_t last, const std::byte* x, std::size_t ahead,
-                                 float (*sums)[16]) {
+                             std::int64_t last, const std::byte* x, std::size_t ahead,
+                             float (*sums)[16]) {
   if constexpr (columns >= least_columns)
     multiply_strip_there<Format, columns>(t, panel, first, last, x, ahead, sums);
   else multiply_strip<Format, columns>(t, panel, first, last, x, ahead, sums);
@@ -59,7 +59,7 @@ void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_
       t, begin, end,
       [&](const std::byte* panel, std::int64_t first, std::int64_t last, int s) KEDGE_LAMBDA {
         take_strip<Format, columns>(t, panel, first, last, x,
-                                        static_cast<std::size_t>(ahead) / streams, sums[s]);
+                                    static_cast<std::size_t>(ahead) / streams, sums[s]);
       },
       [&](std::int64_t panel, int s) KEDGE_LAMBDA {
         store_outputs(t, panel, row, sums[s], columns);
@@ -90,8 +90,8 @@ void wide_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t
           const int count = (columns - c + groups - g - 1) / (groups - g);
           strip_at<Format>(count,
                            std::make_integer_sequence<int, body_columns - least_columns + 1>{})(
-              t, panel, first, last, x + c * t.x_stride, g == 0 ? static_cast<std::size_t>(ahead) / streams : 0,
-              sums[s] + c);
+              t, panel, first, last, x + c * t.x_stride,
+              g == 0 ? static_cast<std::size_t>(ahead) / streams : 0, sums[s] + c);
           c += count;
         }
       },

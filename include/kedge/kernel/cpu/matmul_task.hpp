@@ -1,6 +1,6 @@
-// The border inside matmul: a product in raw pointers, which a format's unit computes for a range of
-// panels. Units see no more of the operator than this, so that a change to it does not build them
-// again: together they take most of a minute.
+// The border inside matmul: a product in raw pointers, which a format's unit computes for a range
+// of panels. Units see no more of the operator than this, so that a change to it does not build
+// them again: together they take most of a minute.
 #pragma once
 
 #include <cstddef>

@@ -1,5 +1,5 @@
-// A unit of attention: the walk that sees every earlier key. An operator with a mask of its own has a
-// unit like this one.
+// A unit of attention: the walk that sees every earlier key. An operator with a mask of its own has
+// a unit like this one.
 #include "kedge/kernel/cpu/attention_walk-inl.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu {
