@@ -2,8 +2,13 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstring>
 
 namespace kedge::inline KEDGE_ABI::vulkan {
+
+Device::Device() noexcept {
+  for (unsigned i = 0; i < 4; ++i) regions_[i] = {this, static_cast<DeviceMemory>(i)};
+}
 
 Unexpected Device::refuse(const char* call, VkResult result) noexcept {
   if (result == VK_ERROR_DEVICE_LOST) lost_ = true;
@@ -61,6 +66,12 @@ void Device::learn_limits(const Vulkan::Options& options) noexcept {
   }
   max_allocation_ = allocation.maxMemoryAllocationSize;
   direct_memory_ = options.direct_memory;
+  submission_ms = options.submission_ms;
+  // Orders of magnitude that only decide where a pass is cut into submissions: loop iterations of
+  // shaders that a software device, a small and a large GPU do in a millisecond.
+  iterations_per_ms = info.type == DeviceType::cpu        ? 2e6
+                      : info.type == DeviceType::discrete ? 1e8
+                                                          : 1e7;
   instance_->GetPhysicalDeviceMemoryProperties(physical_, &memory_);
 }
 
@@ -82,6 +93,14 @@ Result<std::shared_ptr<Device>> Device::create(std::shared_ptr<Instance> instanc
     ++self->family_;
   if (self->family_ == count)
     return fail(Code::unsupported, info.name, "no queue of %u families computes", count);
+
+  std::uint32_t extensions = 0;
+  vk.EnumerateDeviceExtensionProperties(physical, nullptr, &extensions, nullptr);
+  std::vector<VkExtensionProperties> offered(extensions);
+  vk.EnumerateDeviceExtensionProperties(physical, nullptr, &extensions, offered.data());
+  for (const VkExtensionProperties& e : offered)
+    if (std::strcmp(e.extensionName, VK_EXT_MEMORY_BUDGET_EXTENSION_NAME) == 0)
+      self->has_budget_ = true;
 
   Features features;
   features.require();
@@ -165,9 +184,8 @@ Result<VkCommandBuffer> Device::begin() noexcept {
   return commands_;
 }
 
-Status Device::submit_and_wait(VkCommandBuffer commands) noexcept {
-  VkResult result = EndCommandBuffer(commands);
-  if (result != VK_SUCCESS) return refuse("vkEndCommandBuffer", result);
+Result<std::uint64_t> Device::submit(std::span<const VkCommandBuffer> commands) noexcept {
+  KEDGE_CHECK(usable());
   const std::uint64_t value = submitted_ + 1;
   VkTimelineSemaphoreSubmitInfo timeline{};
   timeline.sType = VK_STRUCTURE_TYPE_TIMELINE_SEMAPHORE_SUBMIT_INFO;
@@ -176,26 +194,35 @@ Status Device::submit_and_wait(VkCommandBuffer commands) noexcept {
   VkSubmitInfo submit{};
   submit.sType = VK_STRUCTURE_TYPE_SUBMIT_INFO;
   submit.pNext = &timeline;
-  submit.commandBufferCount = 1;
-  submit.pCommandBuffers = &commands;
+  submit.commandBufferCount = static_cast<std::uint32_t>(commands.size());
+  submit.pCommandBuffers = commands.data();
   submit.signalSemaphoreCount = 1;
   submit.pSignalSemaphores = &timeline_;
-  result = QueueSubmit(queue_, 1, &submit, VK_NULL_HANDLE);
+  const VkResult result = QueueSubmit(queue_, 1, &submit, VK_NULL_HANDLE);
   if (result != VK_SUCCESS) return refuse("vkQueueSubmit", result);
   submitted_ = value;
+  return value;
+}
 
+Status Device::wait(std::uint64_t value) noexcept {
   VkSemaphoreWaitInfo wait{};
   wait.sType = VK_STRUCTURE_TYPE_SEMAPHORE_WAIT_INFO;
   wait.semaphoreCount = 1;
   wait.pSemaphores = &timeline_;
   wait.pValues = &value;
-  result = WaitSemaphores(handle, &wait, UINT64_MAX);
-  if (result != VK_SUCCESS) {
-    // The work may still run and use what the caller is about to free.
-    QueueWaitIdle(queue_);
-    return refuse("vkWaitSemaphores", result);
-  }
+  const VkResult result = WaitSemaphores(handle, &wait, UINT64_MAX);
+  if (result != VK_SUCCESS) return refuse("vkWaitSemaphores", result);
   return {};
+}
+
+Status Device::submit_and_wait(VkCommandBuffer commands) noexcept {
+  const VkResult result = EndCommandBuffer(commands);
+  if (result != VK_SUCCESS) return refuse("vkEndCommandBuffer", result);
+  KEDGE_TRY(const std::uint64_t value, submit({&commands, 1}));
+  const Status waited = wait(value);
+  // The work may still run and use what the caller is about to free.
+  if (!waited) QueueWaitIdle(queue_);
+  return waited;
 }
 
 void Device::barrier(VkCommandBuffer commands) noexcept {

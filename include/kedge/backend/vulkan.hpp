@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "kedge/backend/accelerator.hpp"
 #include "kedge/kernel/vulkan/dispatch.hpp"
 #include "kedge/op/op.hpp"
 
@@ -19,6 +20,19 @@ namespace vulkan {
 
 class Device;
 struct Memory;
+
+// An operator's kernel without its type.
+using RecordBody = Status (*)(const void* args, std::int64_t rows, Recorder&) noexcept;
+struct PlanKernel {
+  const char* op = nullptr;
+  RecordBody record = nullptr;
+};
+template <class Op>
+inline constexpr PlanKernel plan_kernel = {
+    Op::name, [](const void* args, std::int64_t rows, Recorder& recorder) noexcept -> Status {
+      return Kernel<Vulkan, Op>::record(*static_cast<const typename Op::Args*>(args), rows,
+                                        recorder);
+    }};
 
 enum class DeviceType : std::uint8_t { discrete, integrated, virtual_gpu, cpu, other };
 
@@ -80,6 +94,10 @@ class KEDGE_API Vulkan {
     bool subgroups = true;                // false: only the `shared` variants of reductions
     bool direct_memory = true;            // false: every transfer through a staging buffer
     std::uint64_t max_binding_bytes = 0;  // lowers the device's own limit; 0: keep it
+    // A pass is cut into submissions of about so many milliseconds by a rough estimate, for
+    // programs that draw frames, drivers that end long work, and cancelling; 0: one submission a
+    // pass.
+    double submission_ms = 50;
     // Runs under VK_LAYER_KHRONOS_validation (Code::not_found without it), which reports here. May
     // be called from any thread that calls Vulkan through this object.
     void (*validation)(void* context, const char* message) noexcept = nullptr;
@@ -108,17 +126,18 @@ class KEDGE_API Vulkan {
     KEDGE_CHECK(Op::check(args));
     vulkan::Arguments list;
     Op::fields(Collect<typename Op::Args>{args, list});
-    return run(
-        Op::name, list,
-        [](const void* a, std::int64_t n, vulkan::Recorder& recorder) noexcept {
-          return Kernel<Vulkan, Op>::record(*static_cast<const typename Op::Args*>(a), n, recorder);
-        },
-        &args, rows);
+    return run(Op::name, list, vulkan::plan_kernel<Op>.record, &args, rows);
+  }
+
+  // What Model::Options and Plan::compile take. It keeps the device.
+  std::shared_ptr<Accelerator> accelerator() const noexcept;
+  // Lets plans have an operator that Kedge does not have, or another kernel of one that it has.
+  template <class Op>
+  Status add_operator() noexcept {
+    return add_kernel(vulkan::plan_kernel<Op>);
   }
 
  private:
-  using RecordBody = Status (*)(const void* args, std::int64_t rows, vulkan::Recorder&) noexcept;
-
   template <class Args>
   struct Collect {
     const Args& args;
@@ -133,8 +152,9 @@ class KEDGE_API Vulkan {
     void setting(const char*, T Args::*, const char*) const noexcept {}
   };
 
-  Status run(const char* op, const vulkan::Arguments& arguments, RecordBody record,
+  Status run(const char* op, const vulkan::Arguments& arguments, vulkan::RecordBody record,
              const void* args, std::int64_t rows) const noexcept;
+  Status add_kernel(const vulkan::PlanKernel& kernel) noexcept;
 
   std::shared_ptr<vulkan::Device> device_;
 };
