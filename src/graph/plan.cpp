@@ -213,7 +213,7 @@ Result<Plan> Plan::compile(const Graph& graph, Accelerator& accelerator,
         },
         &plan);
   }
-  // A pass of verification has at most a row for each output.
+  // What a pass of verification has: a row for each output at most.
   KEDGE_TRY(plan.remote_,
             accelerator.compile(nodes, {graph.max_rows_, graph.max_outputs_,
                                         std::min(graph.max_rows_, graph.max_outputs_)}));

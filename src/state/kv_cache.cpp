@@ -21,10 +21,11 @@ Result<KvCache> KvCache::create(std::int64_t layers, std::int64_t kv_heads, std:
   cache.max_pages_ = (options.positions + page_positions - 1) / page_positions;
   cache.pages_ = options.pages > 0 ? options.pages : cache.max_pages_ * options.sequences;
   const auto words = [](std::int64_t n) { return static_cast<std::size_t>(n) * 4; };
-  KEDGE_TRY(cache.memory_,
-            Buffer::create(cache.layout_.pool_bytes(cache.pages_), place, options.allocator));
+  const Allocator& storage =
+      options.storage.allocate == nullptr ? options.allocator : options.storage;
+  KEDGE_TRY(cache.memory_, Buffer::create(cache.layout_.pool_bytes(cache.pages_), place, storage));
   KEDGE_TRY(cache.table_,
-            Buffer::zeroed(words(cache.max_pages_ * cache.sequences_), place, options.allocator));
+            Buffer::zeroed(words(cache.max_pages_ * cache.sequences_), place, storage));
   KEDGE_TRY(cache.used_, Buffer::create(words(cache.sequences_), place, options.allocator));
   KEDGE_TRY(cache.free_, Buffer::create(words(cache.pages_), place, options.allocator));
   KEDGE_TRY(cache.shares_, Buffer::zeroed(words(cache.pages_), place, options.allocator));

@@ -22,6 +22,8 @@ class KEDGE_API KvCache {
     std::int64_t sequences = 1;
     std::int64_t pages = 0;  // in the pool; 0: enough for every sequence at its longest
     Allocator allocator = default_allocator();
+    // Of pages and their table, where a device's kernels read them; none: as `allocator`.
+    Allocator storage = {};
   };
 
   // Code::out_of_memory with the bytes asked for when the pool cannot be had.
