@@ -21,4 +21,15 @@ float exact_exp(float x) {
   return isnan(x) ? x : x < -87.3 ? 0.0 : y;
 }
 
+float exact_sigmoid(float x) {
+  precise float y = 1.0 / (1.0 + exact_exp(-x));
+  return y;
+}
+
+// Near 0 the difference of two numbers near 1: its error is one of 1, not of the result.
+float exact_tanh(float x) {
+  precise float y = 1.0 - 2.0 / (1.0 + exact_exp(x + x));
+  return y;
+}
+
 #endif
