@@ -13,6 +13,8 @@
 
 /* Formats as the preprocessor sees them; the values of Element. */
 #define KEDGE_ELEMENT_F32 0
+#define KEDGE_ELEMENT_F16 1
+#define KEDGE_ELEMENT_BF16 2
 #define KEDGE_ELEMENT_Q8_0 3
 
 /* The least size that every Vulkan device offers. */
@@ -28,6 +30,8 @@
 namespace kedge::inline KEDGE_ABI::abi {
 
 static_assert(KEDGE_ELEMENT_F32 == static_cast<int>(Element::f32));
+static_assert(KEDGE_ELEMENT_F16 == static_cast<int>(Element::f16));
+static_assert(KEDGE_ELEMENT_BF16 == static_cast<int>(Element::bf16));
 static_assert(KEDGE_ELEMENT_Q8_0 == static_cast<int>(Element::q8_0));
 
 using uint = std::uint32_t;
