@@ -38,7 +38,7 @@ struct Mirror {
   std::vector<Item> items;
 
   Status add(const char* op, const Arguments::Item& argument) {
-    const std::uint64_t bytes = argument.tensor.bytes();
+    const std::uint64_t bytes = argument.bytes;
     const bool out = argument.role != op::Role::input && argument.role != op::Role::scratch;
     if (argument.tensor.data == nullptr)
       return fail(Code::invalid_argument, op, "argument %s has no memory", argument.name);
@@ -57,7 +57,7 @@ struct Mirror {
   }
   const Memory* find(const Tensor& tensor) const noexcept {
     for (const Item& item : items)
-      if (item.data == tensor.data && item.bytes == tensor.bytes()) return item.memory.get();
+      if (item.data == tensor.data) return item.memory.get();
     return nullptr;
   }
 };

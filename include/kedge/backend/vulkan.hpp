@@ -76,6 +76,7 @@ struct Arguments {
     const char* name;
     Tensor tensor;
     op::Role role;
+    std::uint64_t bytes;  // of its memory
   } item[max] = {};
   int count = 0, dropped = 0;
 };
@@ -125,7 +126,7 @@ class KEDGE_API Vulkan {
   Status run(const typename Op::Args& args, std::int64_t rows) const noexcept {
     KEDGE_CHECK(Op::check(args));
     vulkan::Arguments list;
-    Op::fields(Collect<typename Op::Args>{args, list});
+    Op::fields(Collect<Op>{args, list});
     return run(Op::name, list, vulkan::plan_kernel<Op>.record, &args, rows);
   }
 
@@ -138,15 +139,20 @@ class KEDGE_API Vulkan {
   }
 
  private:
-  template <class Args>
+  template <class Op>
   struct Collect {
+    using Args = typename Op::Args;
     const Args& args;
     vulkan::Arguments& list;
     void tensor(const char* name, Tensor Args::*member, op::Role role, const char*) const noexcept {
       const Tensor& t = args.*member;
       if (t.empty()) return;
+      std::uint64_t bytes = t.bytes();
+      // A layer of a cache is a tensor whose last row ends before it is full.
+      if constexpr (requires { Op::cache_bytes(args); })
+        if (member == &Args::cache) bytes = Op::cache_bytes(args);
       if (list.count == vulkan::Arguments::max) ++list.dropped;
-      else list.item[list.count++] = {name, t, role};
+      else list.item[list.count++] = {name, t, role, bytes};
     }
     template <class T>
     void setting(const char*, T Args::*, const char*) const noexcept {}
