@@ -10,8 +10,8 @@
 // chunks nor on what other queries there are. What a query does not see is selected away, never
 // multiplied. The end of a split begins new chains; splits fold in ascending order.
 //
-// The subgroup build is for workgroups of 8 lanes that are one subgroup: scores and weights travel
-// by shuffles. The shared build takes any multiple of 8 lanes.
+// The subgroup build is for workgroups of 8 lanes that are one subgroup: there are no barriers, and
+// what all lanes need is loaded once. The shared build takes any multiple of 8 lanes.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #extension GL_EXT_control_flow_attributes : require
@@ -20,7 +20,7 @@
 #include "common/grid.glsl"
 #include "common/math.glsl"
 
-layout(std430, set = 0, binding = 0) readonly buffer Q { vec4 q[]; };
+layout(std430, set = 0, binding = 0) readonly buffer Q { float q[]; };
 layout(std430, set = 0, binding = 1) readonly buffer Position { int position[]; };
 layout(std430, set = 0, binding = 2) readonly buffer Sequence { int sequence[]; };
 layout(std430, set = 0, binding = 3) readonly buffer Pages { int pages[]; };

@@ -29,20 +29,15 @@ uint first_page;  // the first that any row of the tile sees
 
 #if KEDGE_SUBGROUP
 uint lane() { return gl_SubgroupInvocationID; }
-void meet() {  // one subgroup: only memory is left to wait for
-  if (trees != 0) subgroupMemoryBarrierShared();
-}
-// q of 4 queries, two vec4 of each: what lane i holds is part of query i / 2.
-const uint parts = (queries + 3) / 4;
-uint part_at[parts];
-shared float shared_p[trees != 0 ? wg_queries * page_positions : 1];
+void meet() { subgroupMemoryBarrierShared(); }  // one subgroup: only memory is left to wait for
 #else
 uint lane() { return gl_LocalInvocationIndex; }
 void meet() { barrier(); }
 float asking_m[queries];
 shared float shared_m[wg_queries * 8];
-shared float shared_p[wg_queries * page_positions];
 #endif
+// Weights of a page; before that, scores of a branch.
+shared float shared_p[wg_queries * page_positions];
 
 uint octet() { return groups == 1 ? lane() : lane() % 8; }
 uint asking_group() { return groups == 1 ? 0 : lane() / 8; }
@@ -65,7 +60,7 @@ Query query_of(ivec4 tile, uint kv_head, uint index) {
   return result;
 }
 uint q_of(Query query) {
-  return (query.row * push.kv_heads * push.group + query.head) * (head_dim / 4);
+  return (query.row * push.kv_heads * push.group + query.head) * head_dim;
 }
 
 void begin_queries(ivec4 tile, uint kv_head, uint chunk) {
@@ -77,10 +72,6 @@ void begin_queries(ivec4 tile, uint kv_head, uint chunk) {
     taking[t] = query_of(tile, kv_head, from + index);
     taking[t].real = taking[t].real && index < wg_queries;
   }
-#if KEDGE_SUBGROUP
-  [[unroll]] for (uint part = 0; part < parts; ++part)
-    part_at[part] = q_of(query_of(tile, kv_head, from + min(4 * part + lane() / 2, queries - 1)));
-#endif
   first_page = 0;
   if (bounded != 0) {
     int begin = 0x7FFFFFFF;
@@ -106,26 +97,20 @@ uint block_of(ivec4 tile, uint kv_head, uint page) {
          kv_head * push.head_stride;
 }
 
-// Adds `count` dimensions, 4 or 8, from d on to the scores.
+// Adds `count` dimensions, at most 8, from d on to the scores.
 void score_dims(uint block, uint d, uint count) {
 #if KEDGE_SUBGROUP
-  vec4 part[parts];
-  [[unroll]] for (uint i = 0; i < parts; ++i)
-    part[i] = q[part_at[i] + d / 4 + (count == 8 ? lane() % 2 : 0)];
-#else
-  vec4 part[queries * 2];
-  [[unroll]] for (uint r = 0; r < queries; ++r)
-    [[unroll]] for (uint i = 0; i < count / 4; ++i)
-      part[r * 2 + i] = q[q_of(asking[r]) + d / 4 + i];
+  float part[queries];  // lane i has dimension d + i
+  [[unroll]] for (uint r = 0; r < queries; ++r) part[r] = q[q_of(asking[r]) + d + lane() % count];
 #endif
-  [[unroll]] for (uint i = 0; i < count; ++i) {
+  for (uint i = 0; i < count; ++i) {
     float k[8];
     key_octet(block, d + i, octet(), k);
     [[unroll]] for (uint r = 0; r < queries; ++r) {
 #if KEDGE_SUBGROUP
-      const float factor = subgroupShuffle(part[r / 4][i % 4], r % 4 * 2 + i / 4);
+      const float factor = subgroupShuffle(part[r], i);
 #else
-      const float factor = part[r * 2 + i / 4][i % 4];
+      const float factor = q[q_of(asking[r]) + d + i];
 #endif
       [[unroll]] for (uint x = 0; x < 8; ++x) {
         precise float sum = s[r * 8 + x] + factor * k[x];
@@ -150,7 +135,7 @@ void score_branch(ivec4 tile, uint kv_head, int from, int base) {
       const uint block = block_of(tile, kv_head, at / page_positions);
       precise float sum = 0.0;
       for (uint d = 0; d < head_dim; ++d)
-        sum = sum + q[q_of(asking[r]) + d / 4][d % 4] * key_at(block, d, at % page_positions);
+        sum = sum + q[q_of(asking[r]) + d] * key_at(block, d, at % page_positions);
       shared_p[(asking_group() * queries + r) * page_positions + uint(j - from)] = sum;
     }
   }
@@ -196,9 +181,6 @@ void weigh_page(int from, int base) {
     [[unroll]] for (uint x = 0; x < 8; ++x) {
       precise float below = s[r * 8 + x] - next;
       s[r * 8 + x] = sees(r, mine + int(x)) ? exact_exp(below) : -1.0;
-#if KEDGE_SUBGROUP
-      if (trees != 0 && mine + int(x) >= base)
-#endif
       shared_p[query * page_positions + 8 * octet() + x] = s[r * 8 + x];
     }
   }
@@ -240,22 +222,29 @@ uint shared_row(uint t) {
 }
 
 void add_values(uint block, int from, int end, int base) {
-  for (uint eight = 0; int(eight * 8) < end - from; ++eight)
-    [[unroll]] for (uint i = 0; i < 8; ++i) {
-      const uint j = eight * 8 + i;
+  for (uint eight = 0; int(eight) < end - from; eight += 8) {
+#if KEDGE_SUBGROUP
+    float part[value_queries];  // lane i has position eight + i
+    [[unroll]] for (uint t = 0; t < value_queries; ++t)
+      part[t] = shared_p[shared_row(t) + eight + lane()];
+#endif
+    for (uint i = 0; i < 8; ++i) {
+      const uint j = eight + i;
+      float p[value_queries];
+      [[unroll]] for (uint t = 0; t < value_queries; ++t)
+#if KEDGE_SUBGROUP
+        p[t] = subgroupShuffle(part[t], i);
+#else
+        p[t] = shared_p[shared_row(t) + j];
+#endif
       [[unroll]] for (uint k = 0; k < lane_octets; ++k) {
         float v[8];
         value_octet(block, j, min(value_octet_of(k), octets - 1), v);
-        [[unroll]] for (uint t = 0; t < value_queries; ++t) {
-#if KEDGE_SUBGROUP
-          const float p = subgroupShuffle(s[t * 8 + i], eight);
-#else
-          const float p = shared_p[shared_row(t) + j];
-#endif
-          add_value(t, k, p, !(p < 0.0) && (trees == 0 || from + int(j) < base), v);
-        }
+        [[unroll]] for (uint t = 0; t < value_queries; ++t)
+          add_value(t, k, p[t], !(p[t] < 0.0) && (trees == 0 || from + int(j) < base), v);
       }
     }
+  }
 }
 
 void add_branch(ivec4 tile, uint kv_head, int from, int end, int base) {
@@ -328,7 +317,7 @@ void write_rows() {
         const uint from = AT(t, k, 4 * i);
         precise vec4 result =
             vec4(total[from], total[from + 1], total[from + 2], total[from + 3]) / total_l[t];
-        y[q_of(taking[t]) + at] = result;
+        y[q_of(taking[t]) / 4 + at] = result;
       }
   }
 }

@@ -39,7 +39,7 @@ inline AttentionShape attention_shape(const Limits& limits, const op::Attention:
   const std::uint32_t lanes = subgroup ? 8 : 64, groups = lanes / 8;
   const auto tile = rows < op::Attention::tile_rows ? rows : op::Attention::tile_rows;
   const auto all = static_cast<std::uint32_t>(tile * (a.heads / a.kv_heads));
-  const std::uint32_t most = 1;  // for now: compilers take long over more
+  const std::uint32_t most = 1;
   std::uint32_t chunks = (all + groups * most - 1) / (groups * most);
   std::uint32_t queries = (all + chunks * groups - 1) / (chunks * groups);
   if (queries == 5) queries = 6;  // fewer pipelines to compile
@@ -53,7 +53,7 @@ inline std::uint64_t attention_loops(const op::Attention::Args& a, std::uint64_t
                                      std::uint64_t splits, std::uint32_t queries,
                                      std::int64_t rows) noexcept {
   const auto dims = static_cast<std::uint64_t>(a.head_dim);
-  std::uint64_t loops = pages * (dims / 8 + 10) + 2 * splits + 64;
+  std::uint64_t loops = pages * (dims + dims / 8 + 74) + 2 * splits + 64;
   if (a.parent.empty()) return loops;
   // A branch is at most `depth` rows long; who drafts deeper must do it in fewer than 64 rows.
   const auto depth = static_cast<std::uint64_t>(rows < 64 ? rows : 64);
