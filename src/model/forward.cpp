@@ -26,6 +26,8 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   forward.recurrent_ = recurrent;
   Tensor rope = tensor(nullptr, Element::f32, cache.positions(), config.rotary_dims);
   Accelerator* const device = forward.model_->accelerator().get();
+  // Callers find out from max_top(), and look at whole logits.
+  if (device != nullptr && !device->has(op::TopK::name)) forward.options_.max_top = 0;
   KEDGE_TRY(forward.rope_, make_rope_table(rope, config.rope_base, config.rope_scaling, device,
                                            options.allocator));
 

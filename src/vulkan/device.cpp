@@ -122,18 +122,42 @@ Result<std::shared_ptr<Device>> Device::create(std::shared_ptr<Instance> instanc
   }
   KEDGE_CHECK(self->load());
   self->GetDeviceQueue(self->handle, self->family_, 0, &self->queue_);
+  KEDGE_CHECK(self->make_objects());
+  return self;
+}
 
+Result<std::shared_ptr<Device>> Device::adopt(std::shared_ptr<Instance> instance,
+                                              const Vulkan::Host& host, const DeviceInfo& info,
+                                              const Vulkan::Options& options) {
+  auto self = std::make_shared<Device>();
+  self->instance_ = std::move(instance);
+  self->adopted_ = true;
+  self->host_ = host;
+  self->physical_ = static_cast<VkPhysicalDevice>(host.physical_device);
+  self->info = info;
+  self->learn_limits(options);
+  self->family_ = host.queue_family;
+  self->handle = static_cast<VkDevice>(host.device);
+  self->queue_ = static_cast<VkQueue>(host.queue);
+  KEDGE_CHECK(self->load());
+  KEDGE_CHECK(self->make_objects());
+  return self;
+}
+
+// What is Kedge's own on any device.
+Status Device::make_objects() noexcept {
+  VkResult result = VK_SUCCESS;
   VkCommandPoolCreateInfo pool{};
   pool.sType = VK_STRUCTURE_TYPE_COMMAND_POOL_CREATE_INFO;
-  pool.queueFamilyIndex = self->family_;
-  result = self->CreateCommandPool(self->handle, &pool, nullptr, &self->pool_);
-  if (result != VK_SUCCESS) return self->refuse("vkCreateCommandPool", result);
+  pool.queueFamilyIndex = family_;
+  result = CreateCommandPool(handle, &pool, nullptr, &pool_);
+  if (result != VK_SUCCESS) return refuse("vkCreateCommandPool", result);
   VkCommandBufferAllocateInfo commands{};
   commands.sType = VK_STRUCTURE_TYPE_COMMAND_BUFFER_ALLOCATE_INFO;
-  commands.commandPool = self->pool_;
+  commands.commandPool = pool_;
   commands.commandBufferCount = 1;
-  result = self->AllocateCommandBuffers(self->handle, &commands, &self->commands_);
-  if (result != VK_SUCCESS) return self->refuse("vkAllocateCommandBuffers", result);
+  result = AllocateCommandBuffers(handle, &commands, &commands_);
+  if (result != VK_SUCCESS) return refuse("vkAllocateCommandBuffers", result);
 
   VkSemaphoreTypeCreateInfo timeline{};
   timeline.sType = VK_STRUCTURE_TYPE_SEMAPHORE_TYPE_CREATE_INFO;
@@ -141,16 +165,23 @@ Result<std::shared_ptr<Device>> Device::create(std::shared_ptr<Instance> instanc
   VkSemaphoreCreateInfo semaphore{};
   semaphore.sType = VK_STRUCTURE_TYPE_SEMAPHORE_CREATE_INFO;
   semaphore.pNext = &timeline;
-  result = self->CreateSemaphore(self->handle, &semaphore, nullptr, &self->timeline_);
-  if (result != VK_SUCCESS) return self->refuse("vkCreateSemaphore", result);
+  result = CreateSemaphore(handle, &semaphore, nullptr, &timeline_);
+  if (result != VK_SUCCESS) return refuse("vkCreateSemaphore", result);
 
-  self->absent = std::make_unique<Memory>();
-  KEDGE_CHECK(self->allocate(256, "buffer for absent arguments", Place::device, *self->absent));
-  return self;
+  absent.reset(new (std::nothrow) Memory);
+  if (absent == nullptr)
+    return fail(Code::out_of_memory, info.name, "host memory for bookkeeping is exhausted");
+  return allocate(256, "buffer for absent arguments", Place::device, *absent);
+}
+
+void Device::wait_idle() noexcept {
+  const QueueLock lock(*this);
+  QueueWaitIdle(queue_);
 }
 
 Device::~Device() {
   if (handle == VK_NULL_HANDLE) return;
+  if (adopted_ && DestroyDevice == nullptr) return;
   if (DestroyDevice == nullptr) {  // the table was not loaded, so nothing else was made
     const auto destroy = reinterpret_cast<PFN_vkDestroyDevice>(
         instance_->GetDeviceProcAddr(handle, "vkDestroyDevice"));
@@ -159,7 +190,7 @@ Device::~Device() {
   }
   // Before the semaphore: a driver's queue thread may still be inside it after the host saw its
   // value (Mesa's software device hangs otherwise).
-  if (QueueWaitIdle != nullptr && queue_ != VK_NULL_HANDLE) QueueWaitIdle(queue_);
+  if (QueueWaitIdle != nullptr && queue_ != VK_NULL_HANDLE) wait_idle();
   staging_.reset();
   absent.reset();
   for (const auto& [key, p] : pipelines_) DestroyPipeline(handle, p.pipeline, nullptr);
@@ -169,7 +200,7 @@ Device::~Device() {
   }
   if (timeline_ != VK_NULL_HANDLE) DestroySemaphore(handle, timeline_, nullptr);
   if (pool_ != VK_NULL_HANDLE) DestroyCommandPool(handle, pool_, nullptr);
-  DestroyDevice(handle, nullptr);
+  if (!adopted_) DestroyDevice(handle, nullptr);
 }
 
 Result<VkCommandBuffer> Device::begin() noexcept {
@@ -198,7 +229,10 @@ Result<std::uint64_t> Device::submit(std::span<const VkCommandBuffer> commands) 
   submit.pCommandBuffers = commands.data();
   submit.signalSemaphoreCount = 1;
   submit.pSignalSemaphores = &timeline_;
-  const VkResult result = QueueSubmit(queue_, 1, &submit, VK_NULL_HANDLE);
+  const VkResult result = [&] {
+    const QueueLock lock(*this);
+    return QueueSubmit(queue_, 1, &submit, VK_NULL_HANDLE);
+  }();
   if (result != VK_SUCCESS) return refuse("vkQueueSubmit", result);
   submitted_ = value;
   return value;
@@ -221,7 +255,7 @@ Status Device::submit_and_wait(VkCommandBuffer commands) noexcept {
   KEDGE_TRY(const std::uint64_t value, submit({&commands, 1}));
   const Status waited = wait(value);
   // The work may still run and use what the caller is about to free.
-  if (!waited) QueueWaitIdle(queue_);
+  if (!waited) wait_idle();
   return waited;
 }
 

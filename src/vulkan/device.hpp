@@ -51,6 +51,10 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   static Result<std::shared_ptr<Device>> create(std::shared_ptr<Instance> instance,
                                                 VkPhysicalDevice physical, const DeviceInfo& info,
                                                 const Vulkan::Options& options);
+  // The host's device and queue, which stay the host's.
+  static Result<std::shared_ptr<Device>> adopt(std::shared_ptr<Instance> instance,
+                                               const Vulkan::Host& host, const DeviceInfo& info,
+                                               const Vulkan::Options& options);
   Device() noexcept;
   Device(const Device&) = delete;
   ~Device() override;
@@ -62,6 +66,10 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   std::uint64_t max_tensor() const noexcept override { return limits.max_binding_bytes; }
   Status expect_room(std::uint64_t bytes, const char* purpose) noexcept override;
   Status write(std::byte* to, const void* from, std::size_t bytes) noexcept override;
+  bool has(const char* op) noexcept override {
+    const std::lock_guard lock(mutex);
+    return kernel(op) != nullptr;
+  }
   Result<std::unique_ptr<AcceleratorPlan>> compile(std::span<const PlanNode> nodes,
                                                    const Shape& shape) noexcept override;
 
@@ -132,7 +140,24 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
     VkPipelineLayout layout = VK_NULL_HANDLE;
   };
 
+  // The host's lock of the queue, if it has one.
+  class QueueLock {
+   public:
+    explicit QueueLock(const Device& device) noexcept : host_(device.host_) {
+      if (host_.lock_queue != nullptr) host_.lock_queue(host_.context);
+    }
+    QueueLock(const QueueLock&) = delete;
+    ~QueueLock() {
+      if (host_.unlock_queue != nullptr) host_.unlock_queue(host_.context);
+    }
+
+   private:
+    const Vulkan::Host& host_;
+  };
+
   Status load() noexcept;
+  Status make_objects() noexcept;
+  void wait_idle() noexcept;
   void learn_limits(const Vulkan::Options& options) noexcept;
   std::uint32_t memory_type(std::uint32_t allowed, Place place) const noexcept;
   Result<Layout> layout(std::uint32_t bindings, std::uint32_t push_bytes);
@@ -140,6 +165,8 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
                   std::uint64_t offset, bool up) noexcept;
 
   std::shared_ptr<Instance> instance_;
+  Vulkan::Host host_;  // of an adopted device
+  bool adopted_ = false;
   VkPhysicalDevice physical_ = VK_NULL_HANDLE;
   VkPhysicalDeviceMemoryProperties memory_{};
   std::uint64_t max_allocation_ = 0;

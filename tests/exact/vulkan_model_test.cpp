@@ -45,7 +45,7 @@ void PrintTo(const Kind& kind, std::ostream* out) { *out << kind.name; }
 std::shared_ptr<const Model> load(const Kind& kind, std::shared_ptr<Accelerator> where) {
   Model::Options options;
   options.accelerator = std::move(where);
-  Result<std::shared_ptr<const Model>> model = fail(Code::not_found, "", "");
+  Result<std::shared_ptr<const Model>> model = fail(Code::not_found, kind.name, "unread");
   if (kind.hybrid != nullptr) {
     model = Model::load((std::string(KEDGE_GOLDEN_DIR "/hybrid/") + kind.hybrid + ".gguf").c_str(),
                         options);
@@ -194,7 +194,7 @@ INSTANTIATE_TEST_SUITE_P(Models, VulkanModel,
                                            Kind{"q8_0", Element::q8_0, nullptr, 2e-3},
                                            Kind{"q4_k", Element::q4_k, nullptr, 2e-3},
                                            Kind{"hybrid", Element::f32, "two", 2e-3}),
-                         [](const auto& info) { return std::string(info.param.name); });
+                         [](const auto& kind) { return std::string(kind.param.name); });
 
 TEST(VulkanModelMemory, IsSharedAndRefusedWithNumbers) {
   std::string why;

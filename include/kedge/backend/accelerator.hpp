@@ -75,6 +75,9 @@ class KEDGE_API Accelerator {
   // Copies into memory of the device that no running plan uses, whether the host sees it or not.
   virtual Status write(std::byte* to, const void* from, std::size_t bytes) noexcept = 0;
 
+  // Whether there is a kernel for an operator of this name.
+  virtual bool has(const char* op) noexcept = 0;
+
   struct Shape {
     std::int64_t max_rows = 0, max_outputs = 0;
     // Row counts 1..ready_rows and all counts of outputs are made ready at once, others when they

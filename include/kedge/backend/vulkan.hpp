@@ -105,6 +105,41 @@ class KEDGE_API Vulkan {
     void* validation_context = nullptr;
   };
 
+  // A device that the program already uses. Handles are Vulkan's own, and pointers here, so that
+  // this header needs none of Vulkan's. They must live as long as this object and all that was made
+  // on it; Kedge destroys none of them.
+  struct Host {
+    void (*get_instance_proc_addr)() = nullptr;  // PFN_vkGetInstanceProcAddr
+    void* instance = nullptr;                    // VkInstance, for Vulkan 1.1 or newer
+    void* physical_device = nullptr;             // VkPhysicalDevice
+    void* device = nullptr;                      // VkDevice
+    void* queue = nullptr;                       // VkQueue that computes
+    std::uint32_t queue_family = 0;
+    // The chain of features that the device was created with (VkDeviceCreateInfo::pNext): Vulkan
+    // cannot be asked. See enable_features().
+    const void* enabled_features = nullptr;
+    // Called around every use of the queue; null: nobody else uses it. Not held while Kedge waits.
+    void (*lock_queue)(void* context) noexcept = nullptr;
+    void (*unlock_queue)(void* context) noexcept = nullptr;
+    void* context = nullptr;
+  };
+  // Of Options, what chooses a device and opens a loader has no meaning here.
+  static Result<Vulkan> adopt(const Host& host, const Options& options) noexcept;
+
+  // What a host must have to be adopted, for the device that it is about to create.
+  struct Requirements {
+    std::uint32_t api_major = 1, api_minor = 2;  // of instance and device, at least
+    std::span<const char* const> features;       // by their names in Vulkan's structures
+    std::span<const char* const> extensions;     // of the device; none so far
+    char missing[128] = {};                      // what the device lacks; empty: it can be used
+  };
+  static Result<Requirements> requirements(void (*get_instance_proc_addr)(), void* instance,
+                                           void* physical_device) noexcept;
+  // Turns these features on in a chain for VkDeviceCreateInfo::pNext, which needs
+  // VkPhysicalDeviceVulkan11Features and VkPhysicalDeviceVulkan12Features, or the structures that
+  // these are made of. Code::invalid_argument names a structure that is not there.
+  static Status enable_features(void* chain) noexcept;
+
   // All devices of this machine, usable or not.
   static Result<std::vector<vulkan::DeviceInfo>> devices(const Options& options) noexcept;
 
