@@ -19,7 +19,7 @@ int main(int, char** argv) {
   where.accelerator = device.accelerator();
   auto model = must(kedge::Model::load(argv[1], where));
   kedge::Session::Options room;
-  room.context = 200;
+  room.context = 120;
   auto session = must(kedge::Session::create(model, room));
   session.set_drafter(must(kedge::draft::AnyDrafter::make(must(kedge::draft::Lookup::create({})))));
 

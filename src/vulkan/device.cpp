@@ -67,6 +67,7 @@ void Device::learn_limits(const Vulkan::Options& options) noexcept {
   max_allocation_ = allocation.maxMemoryAllocationSize;
   direct_memory_ = options.direct_memory;
   submission_ms = options.submission_ms;
+  executor_ = options.executor;
   // Orders of magnitude that only decide where a pass is cut into submissions: loop iterations of
   // shaders that a software device, a small and a large GPU do in a millisecond.
   iterations_per_ms = info.type == DeviceType::cpu        ? 2e6
@@ -123,6 +124,7 @@ Result<std::shared_ptr<Device>> Device::create(std::shared_ptr<Instance> instanc
   KEDGE_CHECK(self->load());
   self->GetDeviceQueue(self->handle, self->family_, 0, &self->queue_);
   KEDGE_CHECK(self->make_objects());
+  KEDGE_CHECK(self->open_cache(options.pipeline_cache));
   return self;
 }
 
@@ -141,6 +143,7 @@ Result<std::shared_ptr<Device>> Device::adopt(std::shared_ptr<Instance> instance
   self->queue_ = static_cast<VkQueue>(host.queue);
   KEDGE_CHECK(self->load());
   KEDGE_CHECK(self->make_objects());
+  KEDGE_CHECK(self->open_cache(options.pipeline_cache));
   return self;
 }
 
@@ -194,6 +197,7 @@ Device::~Device() {
   staging_.reset();
   absent.reset();
   for (const auto& [key, p] : pipelines_) DestroyPipeline(handle, p.pipeline, nullptr);
+  if (cache_ != VK_NULL_HANDLE) DestroyPipelineCache(handle, cache_, nullptr);
   for (const auto& [key, l] : layouts_) {
     DestroyPipelineLayout(handle, l.layout, nullptr);
     DestroyDescriptorSetLayout(handle, l.set, nullptr);
@@ -247,6 +251,13 @@ Status Device::wait(std::uint64_t value) noexcept {
   const VkResult result = WaitSemaphores(handle, &wait, UINT64_MAX);
   if (result != VK_SUCCESS) return refuse("vkWaitSemaphores", result);
   return {};
+}
+
+Result<bool> Device::poll(std::uint64_t value) noexcept {
+  std::uint64_t reached = 0;
+  const VkResult result = GetSemaphoreCounterValue(handle, timeline_, &reached);
+  if (result != VK_SUCCESS) return refuse("vkGetSemaphoreCounterValue", result);
+  return reached >= value;
 }
 
 Status Device::submit_and_wait(VkCommandBuffer commands) noexcept {

@@ -87,6 +87,14 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
 
   // Compiled at first use, kept by module and constants.
   Result<Pipeline> pipeline(const Dispatch& dispatch);
+  // Compiles those of these that are not there yet, by the workers of Options::executor.
+  Status prewarm(std::span<const Dispatch> dispatches);
+  bool has_workers() const noexcept { return executor_ != nullptr; }
+  Status open_cache(std::span<const std::byte> saved);
+  Result<std::vector<std::byte>> save_cache() const;
+  Result<bool> poll(std::uint64_t value) noexcept;
+  bool lost() const noexcept { return lost_; }
+  VkSemaphore timeline() const noexcept { return timeline_; }
 
   // One command buffer at a time: begin, record, submit_and_wait.
   Result<VkCommandBuffer> begin() noexcept;
@@ -161,6 +169,8 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   void learn_limits(const Vulkan::Options& options) noexcept;
   std::uint32_t memory_type(std::uint32_t allowed, Place place) const noexcept;
   Result<Layout> layout(std::uint32_t bindings, std::uint32_t push_bytes);
+  VkResult compile(const Dispatch& dispatch, VkPipelineLayout layout,
+                   VkPipeline& pipeline) const noexcept;
   Status transfer(const Memory& device_side, std::byte* data, std::uint64_t bytes,
                   std::uint64_t offset, bool up) noexcept;
 
@@ -186,6 +196,8 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   std::unique_ptr<Memory> staging_;
   std::map<std::pair<std::uint32_t, std::uint32_t>, Layout> layouts_;
   std::map<Key, Pipeline> pipelines_;
+  VkPipelineCache cache_ = VK_NULL_HANDLE;
+  Executor* executor_ = nullptr;
 };
 
 }  // namespace kedge::inline KEDGE_ABI::vulkan

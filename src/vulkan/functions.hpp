@@ -45,6 +45,9 @@
   F(CreatePipelineLayout)            \
   F(DestroyPipelineLayout)           \
   F(CreateComputePipelines)          \
+  F(CreatePipelineCache)             \
+  F(DestroyPipelineCache)            \
+  F(GetPipelineCacheData)            \
   F(DestroyPipeline)                 \
   F(CreateDescriptorPool)            \
   F(DestroyDescriptorPool)           \

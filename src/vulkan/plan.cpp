@@ -211,6 +211,33 @@ Status expect_dispatch(const Limits& limits, const char* op, const Dispatch& d) 
   return {};
 }
 
+// Only looks at what kernels dispatch.
+class DevicePlan::Collector final : public Recorder {
+ public:
+  explicit Collector(const Limits& limits) : limits_(limits) {}
+  const Limits& limits() const noexcept override { return limits_; }
+  Status dispatch(const Dispatch& d) noexcept override {
+    return guarded(d.shader->name, [&]() -> Status {
+      items.push_back(d);
+      return {};
+    });
+  }
+  std::vector<Dispatch> items;
+
+ private:
+  const Limits& limits_;
+};
+
+Status DevicePlan::prewarm(std::span<const std::int64_t> rows,
+                           std::span<const std::int64_t> outputs) {
+  if (!device_->has_workers()) return {};
+  Collector all(device_->limits);
+  for (const Node& n : nodes_)
+    for (const std::int64_t count : n.node.outputs ? outputs : rows)
+      KEDGE_CHECK(n.kernel->record(n.node.args, count, all));
+  return device_->prewarm(all.items);
+}
+
 Result<std::unique_ptr<DevicePlan>> DevicePlan::create(std::shared_ptr<Device> device,
                                                        std::span<const PlanNode> nodes,
                                                        const Accelerator::Shape& shape) {
@@ -233,12 +260,13 @@ Result<std::unique_ptr<DevicePlan>> DevicePlan::create(std::shared_ptr<Device> d
 
   plan->rows_.resize(static_cast<std::size_t>(shape.max_rows));
   plan->outputs_.resize(static_cast<std::size_t>(shape.max_outputs));
-  for (std::int64_t n = 1; n <= std::min(shape.ready_rows, shape.max_rows); ++n)
-    KEDGE_CHECK(plan->ready(n, 0));
-  for (std::int64_t n = 1; n <= shape.max_outputs; ++n) KEDGE_CHECK(plan->ready(0, n));
-  // What the kernels refuse about prompts is found now.
-  KEDGE_CHECK(plan->ready(shape.max_rows, 0));
-  plan->batch_.reserve(64);
+  // All rows too: what the kernels refuse about prompts is found now.
+  std::vector<std::int64_t> rows{shape.max_rows}, outputs;
+  for (std::int64_t n = 1; n <= std::min(shape.ready_rows, shape.max_rows); ++n) rows.push_back(n);
+  for (std::int64_t n = 1; n <= shape.max_outputs; ++n) outputs.push_back(n);
+  KEDGE_CHECK(plan->prewarm(rows, outputs));
+  for (const std::int64_t n : rows) KEDGE_CHECK(plan->ready(n, 0));
+  for (const std::int64_t n : outputs) KEDGE_CHECK(plan->ready(0, n));
   return plan;
 }
 
@@ -336,51 +364,71 @@ Status DevicePlan::ready(std::int64_t rows, std::int64_t outputs) {
   return make(true, outputs_, outputs);
 }
 
+Status DevicePlan::begin(std::int64_t rows, std::int64_t outputs, const std::atomic<bool>* cancel,
+                         std::uint64_t& last) {
+  Device& d = *device_;
+  {
+    const std::lock_guard lock(d.mutex);
+    KEDGE_CHECK(ready(rows, outputs));
+  }
+  counts_ = {};
+  std::uint64_t before = 0;
+  double ms = 0;
+  batch_.clear();
+  const auto flush = [&]() -> Status {
+    if (batch_.empty()) return {};
+    if (cancel != nullptr) {
+      if (before != 0) KEDGE_CHECK(d.wait(before));
+      if (cancel->load(std::memory_order_relaxed))
+        return fail(Code::cancelled, "plan", "stopped between two submissions");
+    }
+    before = last;
+    const std::lock_guard lock(d.mutex);
+    KEDGE_TRY(last, d.submit(batch_));
+    ++counts_.submissions;
+    batch_.clear();
+    ms = 0;
+    return {};
+  };
+  const auto add = [&](const Recording& recording) -> Status {
+    counts_.dispatches += recording.dispatches;
+    counts_.barriers += recording.barriers;
+    for (const Recording::Piece& piece : recording.pieces) {
+      if (d.submission_ms > 0 && ms + piece.ms > d.submission_ms) KEDGE_CHECK(flush());
+      batch_.push_back(piece.commands);
+      ms += piece.ms;
+    }
+    return {};
+  };
+  if (rows > 0) KEDGE_CHECK(add(rows_[static_cast<std::size_t>(rows - 1)]));
+  if (outputs > 0) KEDGE_CHECK(add(outputs_[static_cast<std::size_t>(outputs - 1)]));
+  return flush();
+}
+
 Status DevicePlan::run(std::int64_t rows, std::int64_t outputs,
                        const std::atomic<bool>* cancel) noexcept {
   return guarded("plan", [&]() -> Status {
-    Device& d = *device_;
-    {
-      const std::lock_guard lock(d.mutex);
-      KEDGE_CHECK(ready(rows, outputs));
-    }
-    counts_ = {};
-    // Two submissions at most are under way: the queue is never empty, and a raised flag is seen
-    // before much more is begun.
-    std::uint64_t before = 0, last = 0;
-    double ms = 0;
-    batch_.clear();
-    Status status;
-    const auto flush = [&]() -> Status {
-      if (batch_.empty()) return {};
-      if (before != 0) KEDGE_CHECK(d.wait(before));
-      if (cancel != nullptr && cancel->load(std::memory_order_relaxed))
-        return fail(Code::cancelled, "plan", "stopped between two submissions");
-      before = last;
-      const std::lock_guard lock(d.mutex);
-      KEDGE_TRY(last, d.submit(batch_));
-      ++counts_.submissions;
-      batch_.clear();
-      ms = 0;
-      return {};
-    };
-    const auto add = [&](const Recording& recording) -> Status {
-      counts_.dispatches += recording.dispatches;
-      counts_.barriers += recording.barriers;
-      for (const Recording::Piece& piece : recording.pieces) {
-        if (d.submission_ms > 0 && ms + piece.ms > d.submission_ms) KEDGE_CHECK(flush());
-        batch_.push_back(piece.commands);
-        ms += piece.ms;
-      }
-      return {};
-    };
-    if (rows > 0) status = add(rows_[static_cast<std::size_t>(rows - 1)]);
-    if (status && outputs > 0) status = add(outputs_[static_cast<std::size_t>(outputs - 1)]);
-    if (status) status = flush();
+    std::uint64_t last = 0;
+    Status status = begin(rows, outputs, cancel, last);
     // What was submitted uses memory that the caller may free, so it is waited for in any case.
     if (last != 0)
-      if (const Status waited = d.wait(last); !waited && status) status = waited;
+      if (const Status waited = device_->wait(last); !waited && status) status = waited;
     return status;
+  });
+}
+
+Result<std::uint64_t> DevicePlan::submit(std::int64_t rows, std::int64_t outputs) noexcept {
+  return guarded("plan", [&]() -> Result<std::uint64_t> {
+    if (rows < 0 || rows > std::ssize(rows_) || outputs < 0 || outputs > std::ssize(outputs_))
+      return fail(Code::invalid_argument, "plan",
+                  "expected at most %zu rows and %zu outputs, found %lld and %lld", rows_.size(),
+                  outputs_.size(), static_cast<long long>(rows), static_cast<long long>(outputs));
+    std::uint64_t last = 0;
+    const Status status = begin(rows, outputs, nullptr, last);
+    if (status) return last;
+    if (last != 0)
+      if (const Status waited = device_->wait(last); !waited) return unexpected(waited.error());
+    return unexpected(status.error());
   });
 }
 

@@ -27,6 +27,9 @@ class DevicePlan final : public AcceleratorPlan {
 
   Status run(std::int64_t rows, std::int64_t outputs,
              const std::atomic<bool>* cancel) noexcept override;
+  Result<std::uint64_t> submit(std::int64_t rows, std::int64_t outputs) noexcept override;
+  Result<bool> poll(std::uint64_t ticket) noexcept override { return device_->poll(ticket); }
+  Status wait(std::uint64_t ticket) noexcept override { return device_->wait(ticket); }
   Counts counts() const noexcept override { return counts_; }
 
  private:
@@ -44,14 +47,18 @@ class DevicePlan final : public AcceleratorPlan {
     const PlanKernel* kernel;
   };
   class Writer;
+  class Collector;
 
+  // Submits all pieces, at most two submissions being under way where there is a flag to look at;
+  // the ticket of the last one, 0 for none.
+  Status begin(std::int64_t rows, std::int64_t outputs, const std::atomic<bool>* cancel,
+               std::uint64_t& last);
+  Status prewarm(std::span<const std::int64_t> rows, std::span<const std::int64_t> outputs);
   Status ready(std::int64_t rows, std::int64_t outputs);
   Status record(bool outputs, std::int64_t count, Recording& recording);
   Result<VkCommandBuffer> commands();
   Result<VkDescriptorSet> descriptor_set(const Pipeline& pipeline,
                                          std::span<const VkDescriptorBufferInfo> buffers);
-  Status submit(std::size_t count) noexcept;
-
   std::shared_ptr<Device> device_;
   std::vector<Node> nodes_;
   VkCommandPool pool_ = VK_NULL_HANDLE;

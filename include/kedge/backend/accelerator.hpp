@@ -54,6 +54,11 @@ class KEDGE_API AcceleratorPlan {
   // Code::cancelled, and what was computed is void.
   virtual Status run(std::int64_t rows, std::int64_t outputs,
                      const std::atomic<bool>* cancel) noexcept = 0;
+  // The same without waiting: a ticket for poll() and wait(), which must say that it is done before
+  // the plan runs again or anything that it uses is freed.
+  virtual Result<std::uint64_t> submit(std::int64_t rows, std::int64_t outputs) noexcept = 0;
+  virtual Result<bool> poll(std::uint64_t ticket) noexcept = 0;  // never blocks
+  virtual Status wait(std::uint64_t ticket) noexcept = 0;
   virtual Counts counts() const noexcept = 0;
 };
 

@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "kedge/backend/accelerator.hpp"
+#include "kedge/core/executor.hpp"
 #include "kedge/kernel/vulkan/dispatch.hpp"
 #include "kedge/op/op.hpp"
 
@@ -99,6 +100,12 @@ class KEDGE_API Vulkan {
     // programs that draw frames, drivers that end long work, and cancelling; 0: one submission a
     // pass.
     double submission_ms = 50;
+    // Compiles the pipelines of a plan side by side; borrowed, used while a plan is compiled. Null:
+    // one by one.
+    Executor* executor = nullptr;
+    // What pipeline_cache() gave earlier; read by create() alone. One that was damaged is
+    // Code::malformed, one of another device or driver is not used.
+    std::span<const std::byte> pipeline_cache = {};
     // Runs under VK_LAYER_KHRONOS_validation (Code::not_found without it), which reports here. May
     // be called from any thread that calls Vulkan through this object.
     void (*validation)(void* context, const char* message) noexcept = nullptr;
@@ -164,6 +171,15 @@ class KEDGE_API Vulkan {
     Op::fields(Collect<Op>{args, list});
     return run(Op::name, list, vulkan::plan_kernel<Op>.record, &args, rows);
   }
+
+  // VkSemaphore of the device's timeline: it has the value of a plan's ticket once that is done, so
+  // that a host's own submissions can wait for it.
+  std::uint64_t timeline() const noexcept;
+  // Whether the device was lost. It stays so: every call fails, and freeing is all that can be
+  // done; a new Vulkan from the same options can go on, with models that are loaded again.
+  bool lost() const noexcept;
+  // What the driver keeps of compiled pipelines, for Options::pipeline_cache of the next process.
+  Result<std::vector<std::byte>> pipeline_cache() const noexcept;
 
   // What Model::Options and Plan::compile take. It keeps the device.
   std::shared_ptr<Accelerator> accelerator() const noexcept;

@@ -37,8 +37,8 @@ class KEDGE_API Plan {
   std::size_t bytes() const noexcept { return arena_bytes() + args_.size(); }
   std::size_t phases() const noexcept { return phases_.size(); }
   std::size_t barriers() const noexcept;
-  // Null on the CPU.
-  const AcceleratorPlan* accelerated() const noexcept { return remote_.get(); }
+  // Null on the CPU. It has submit(), for those who do other things while a pass runs.
+  AcceleratorPlan* accelerated() const noexcept { return remote_.get(); }
 
  private:
   // Offsets of the values in the arena. On an accelerator external ones have an arena of their own.
