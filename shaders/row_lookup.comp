@@ -6,9 +6,9 @@
 #include "common/grid.glsl"
 
 layout(std430, set = 0, binding = 0) readonly buffer Token { uint token[]; };
-layout(std430, set = 0, binding = 1) readonly buffer Weight { uint weight[]; };
 layout(std430, set = 0, binding = 2) writeonly buffer Y { float y[]; };
 
+#define WEIGHT_BINDING 1
 #include "common/block.glsl"
 
 void main() {
@@ -25,7 +25,7 @@ void main() {
   precise float value[WEIGHT_STEP];
   if (here)
     weight_load((index - push.first) * WEIGHT_ROW_BYTES(push.width), first, push.width, value);
-  for (uint i = 0; i < WEIGHT_STEP; ++i) {
+  [[unroll]] for (uint i = 0; i < WEIGHT_STEP; ++i) {
     const uint column = first + weight_behind(i);
     if (column < push.width)
       y[row * push.width + column] = here ? value[i] : uintBitsToFloat(0x7FC00000u);

@@ -1,5 +1,5 @@
-// Formats of a weight as they stand in files. KEDGE_WEIGHT chooses one, common/format/NAME.glsl; the
-// buffer `weight`, an array of 32-bit words, is declared before this is included. A format defines
+// Formats of a weight as they stand in files. KEDGE_WEIGHT chooses one, common/format/NAME.glsl;
+// WEIGHT_BINDING is the number of the buffer. A format defines
 //   WEIGHT_STEP              values decoded at once
 //   WEIGHT_GAP               blocks only: a step is two runs of 16 consecutive values that share
 //                            bytes, the second WEIGHT_GAP values after the first
@@ -7,11 +7,15 @@
 //   weight_load(row, first, width, value)  the values of a step whose first run begins at value
 //                            `first` of the row that begins at byte `row` (an even number); values
 //                            beyond the width are 0
-// Blocks of an odd number of halves are read as words and shifted: a word costs no more than a half.
+//   WEIGHT_QUADS             the buffer is an array of four words, else of two
+// Loads are as wide as the alignment allows, and what was read too much is shifted away: a load of
+// two words costs a device without a memory pipeline (Mesa's software one) no more than one of half
+// a word.
 // C++ twin: core/format.
 #ifndef KEDGE_COMMON_BLOCK
 #define KEDGE_COMMON_BLOCK
 
+#extension GL_EXT_control_flow_attributes : require
 #include "kedge/abi/common.h"
 
 // In integer arithmetic, because a device may flush F16 subnormals in its own conversion.
@@ -26,6 +30,26 @@ float half_to_float(uint h) {
                                            : ((exponent + 112u) << 23) | shifted;
   return uintBitsToFloat(sign | magnitude);
 }
+
+#if KEDGE_WEIGHT == KEDGE_ELEMENT_Q4_K || KEDGE_WEIGHT == KEDGE_ELEMENT_Q5_K
+#define WEIGHT_QUADS  // their blocks are multiples of 16 bytes
+layout(std430, set = 0, binding = WEIGHT_BINDING) readonly buffer Weight { uvec4 weight[]; };
+#else
+layout(std430, set = 0, binding = WEIGHT_BINDING) readonly buffer Weight { uvec2 weight[]; };
+
+uint weight_word(uint at) { return weight[at / 2][at % 2]; }
+
+// Declares uint NAME[COUNT]: words at, at + 1, ..., none of them beyond word `last`.
+#define WEIGHT_WORDS(name, at, count, last)                                              \
+  uint name[count];                                                                      \
+  {                                                                                      \
+    uvec2 pair[count / 2 + 1];                                                           \
+    [[unroll]] for (uint i = 0; i < count / 2 + 1; ++i)                                  \
+      pair[i] = weight[min((at) / 2 + i, (last) / 2)];                                   \
+    [[unroll]] for (uint i = 0; i < count; ++i)                                          \
+      name[i] = (at) % 2 == 0 ? pair[i / 2][i % 2] : pair[(i + 1) / 2][(i + 1) % 2];     \
+  }
+#endif
 
 #if KEDGE_WEIGHT == KEDGE_ELEMENT_F32
 #include "common/format/f32.glsl"

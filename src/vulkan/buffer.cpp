@@ -57,7 +57,7 @@ Status Device::allocate(std::uint64_t bytes, const char* purpose, Place place,
   memory.size = bytes;
   VkBufferCreateInfo create{};
   create.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
-  create.size = std::max<std::uint64_t>((bytes + 3) / 4 * 4, 4);  // shaders read words
+  create.size = std::max<std::uint64_t>((bytes + 7) / 8 * 8, 4);  // shaders read pairs of words
   create.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                  VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   const auto no_memory = [&](const char* why) {

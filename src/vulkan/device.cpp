@@ -59,6 +59,9 @@ void Device::learn_limits(const Vulkan::Options& options) noexcept {
   limits.subgroup_shuffle = options.subgroups && subgroup.subgroupSize > 1 &&
                             (subgroup.supportedStages & VK_SHADER_STAGE_COMPUTE_BIT) != 0 &&
                             (subgroup.supportedOperations & VK_SUBGROUP_FEATURE_SHUFFLE_BIT) != 0;
+  // Eight lanes are a software device, which has no memory pipeline to feed (shaders/matmul). Its
+  // kernel passes values round the eight lanes of a subgroup.
+  limits.output_lanes = options.output_lanes && limits.subgroup_size == 8;
   // Mesa's software device cuts loops without a word; 25 is the first version seen that does not.
   if (driver.driverID == VK_DRIVER_ID_MESA_LLVMPIPE) {
     int mesa = 0;

@@ -62,7 +62,7 @@ struct Mirror {
   }
 };
 
-constexpr std::uint64_t words(std::uint64_t bytes) { return (bytes + 3) / 4 * 4; }
+constexpr std::uint64_t whole(std::uint64_t bytes) { return (bytes + 7) / 8 * 8; }
 
 // Descriptor sets of one submission.
 struct Pool {
@@ -91,7 +91,7 @@ Result<VkDescriptorSet> bind(Device& device, Pool& pool, const Pipeline& pipelin
       buffers[i] = {device.absent->buffer, 0, VK_WHOLE_SIZE};
     } else {
       const Memory* memory = mirror.find(b.tensor);
-      if (memory == nullptr || b.offset + b.bytes > words(memory->size))
+      if (memory == nullptr || b.offset + b.bytes > whole(memory->size))
         return fail(Code::invalid_argument, op, "%s: binding %u is no argument of the operator",
                     d.shader->name, i);
       buffers[i] = {memory->buffer, b.offset, b.bytes};

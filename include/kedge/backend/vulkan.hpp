@@ -94,6 +94,9 @@ class KEDGE_API Vulkan {
     bool allow_cpu = false;      // a software device is slow, so it must be asked for
     const char* loader = "libvulkan.so.1";
     bool subgroups = true;                // false: only the `shared` variants of reductions
+    // Products on a device with subgroups of eight: each lane has outputs of its own. false: lanes
+    // share an output, as on other devices; not the same bytes.
+    bool output_lanes = true;
     bool direct_memory = true;            // false: every transfer through a staging buffer
     std::uint64_t max_binding_bytes = 0;  // lowers the device's own limit; 0: keep it
     // A pass is cut into submissions of about so many milliseconds by a rough estimate, for

@@ -5,11 +5,12 @@
 
 void weight_load(uint row, uint first, uint width, out precise float value[WEIGHT_STEP]) {
   const uint at = row / 4 + first / 32 * 5;
-  const uint head = weight[at];
+  WEIGHT_WORDS(word, at, 5, at + 4);
+  const uint head = word[0];
   const float d = half_to_float(head & 0xFFFFu), m = half_to_float(head >> 16);
-  for (uint i = 0; i < 4; ++i) {
-    const uint q = weight[at + 1 + i];
-    for (int b = 0; b < 4; ++b) {
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    const uint q = word[1 + i];
+    [[unroll]] for (int b = 0; b < 4; ++b) {
       precise float low = d * float(bitfieldExtract(q, 8 * b, 4));
       precise float high = d * float(bitfieldExtract(q, 8 * b + 4, 4));
       value[4 * i + b] = low + m;

@@ -6,11 +6,12 @@
 
 void weight_load(uint row, uint first, uint width, out precise float value[WEIGHT_STEP]) {
   const uint at = row / 4 + first / 32 * 6;
-  const uint head = weight[at], fifth = weight[at + 1];
+  WEIGHT_WORDS(word, at, 6, at + 5);
+  const uint head = word[0], fifth = word[1];
   const float d = half_to_float(head & 0xFFFFu), m = half_to_float(head >> 16);
-  for (uint i = 0; i < 4; ++i) {
-    const uint q = weight[at + 2 + i];
-    for (uint b = 0; b < 4; ++b) {
+  [[unroll]] for (uint i = 0; i < 4; ++i) {
+    const uint q = word[2 + i];
+    [[unroll]] for (uint b = 0; b < 4; ++b) {
       const uint at_bit = 4 * i + b;
       const uint q_low = q >> 8 * b & 15u | (fifth >> at_bit & 1u) << 4;
       const uint q_high = q >> (8 * b + 4) & 15u | (fifth >> (at_bit + 16) & 1u) << 4;
