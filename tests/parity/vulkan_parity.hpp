@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
 #include <cstring>
 #include <optional>
 
@@ -121,6 +122,18 @@ class Parity {
   }
 
  private:
+  // Memory for what the case left to infer().
+  struct Allocate {
+    typename Op::Args& args;
+    Workspace& workspace;
+    void tensor(const char*, Tensor Op::Args::*member, op::Role, const char*) {
+      Tensor& t = args.*member;
+      if (!t.empty() && t.data == nullptr) t.data = workspace.allocate(t.bytes());
+    }
+    template <class T>
+    void setting(const char*, T Op::Args::*, const char*) {}
+  };
+
   // Arguments of the case for a number of rows, and what running them gave.
   struct Call {
     const Parity& parity;
@@ -131,6 +144,8 @@ class Parity {
 
     Call(const Parity& p, std::int64_t n) : parity(p), rows(n) {
       args = p.case_.make(workspace, n);
+      EXPECT_TRUE(Op::infer(args));
+      Op::fields(Allocate{args, workspace});
       adapt(args, workspace);
     }
     Call(const Call&) = delete;
@@ -165,6 +180,33 @@ class Parity {
           total += r * r;
         }
         EXPECT_LE(error, largest_error * total) << rows << " rows, output " << i;
+      }
+      expect_states(other);
+    }
+
+    // What a call leaves beside outputs: the same bytes, or F32 as near as outputs.
+    void expect_states(Call& other) {
+      std::vector<Tensor> mine, theirs;
+      const auto into = [](std::vector<Tensor>& list) {
+        return [&list](const char*, const Tensor& t, op::Role role) {
+          if (role == op::Role::state) list.push_back(t);
+        };
+      };
+      for_each_tensor<Op>(args, into(mine));
+      for_each_tensor<Op>(other.args, into(theirs));
+      for (std::size_t i = 0; i < mine.size(); ++i) {
+        // A layer's cache reaches past the end of its memory.
+        const std::size_t bytes = std::min(mine[i].bytes(), workspace.room(mine[i].data));
+        if (std::memcmp(mine[i].data, theirs[i].data, bytes) == 0) continue;
+        ASSERT_TRUE(mine[i].element == Element::f32 && parity.case_.tolerance > 0)
+            << rows << " rows, state " << i << " differs";
+        double error = 0, total = 0;
+        for (std::size_t k = 0; k < bytes / 4; ++k) {
+          const double y = mine[i].template as<float>()[k], r = theirs[i].template as<float>()[k];
+          error += (y - r) * (y - r);
+          total += r * r;
+        }
+        EXPECT_LE(error, largest_error * total) << rows << " rows, state " << i;
       }
     }
 
