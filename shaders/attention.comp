@@ -99,7 +99,7 @@ void main() {
   const bool busy = real && chunk * wg_queries < uint(tile.y) * push.group;
   begin_queries(tile, kv_head, chunk);
 
-  int base = 0x7FFFFFFF;
+  int base = 0x7FFFFF00;  // beyond every position, with room for what is added to it
   if (trees != 0 && tiles[0].z != 0) {
     uint root = uint(tile.x);
     while (parent[root] >= 0) root = uint(parent[root]);

@@ -21,10 +21,10 @@ void main() {
     precise float x = a[i] + dt_bias[column];
     const float scale = a_scale[column / push.channels];
     precise float scaled = scale * x;
-    precise float result = push.lower_bound < 0.0 ? push.lower_bound * sigmoid(-scaled)
-                                                  : scale * softplus(x);
+    precise float result = push.lower_bound < 0.0 ? push.lower_bound * exact_sigmoid(-scaled)
+                                                  : scale * exact_softplus(x);
     decay[i] = result;
   } else if (i - values < push.rows * push.heads) {
-    beta[i - values] = sigmoid(b[i - values]);
+    beta[i - values] = exact_sigmoid(b[i - values]);
   }
 }

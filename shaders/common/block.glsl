@@ -1,14 +1,18 @@
-// Formats of a weight as they stand in files. KEDGE_WEIGHT chooses one; each defines
-//   WEIGHT_WORD                                       what the buffer is an array of
-//   WEIGHT_STEP                                       consecutive values decoded at once
-//   WEIGHT_LOAD(words, first_word, step, value)       float value[WEIGHT_STEP] of step `step` of a row
-//   WEIGHT_ROW_WORDS(width)                           words of a row
-// C++ twin: core/block.hpp.
+// Formats of a weight as they stand in files. KEDGE_WEIGHT chooses one, common/format/NAME.glsl; the
+// buffer `weight`, an array of 32-bit words, is declared before this is included. A format defines
+//   WEIGHT_STEP              values decoded at once
+//   WEIGHT_GAP               blocks only: a step is two runs of 16 consecutive values that share
+//                            bytes, the second WEIGHT_GAP values after the first
+//   WEIGHT_ROW_BYTES(width)  bytes of a row
+//   weight_load(row, first, width, value)  the values of a step whose first run begins at value
+//                            `first` of the row that begins at byte `row` (an even number); values
+//                            beyond the width are 0
+// Blocks of an odd number of halves are read as words and shifted: a word costs no more than a half.
+// C++ twin: core/format.
 #ifndef KEDGE_COMMON_BLOCK
 #define KEDGE_COMMON_BLOCK
 
-#extension GL_EXT_shader_16bit_storage : require
-#extension GL_EXT_shader_explicit_arithmetic_types_int16 : require
+#include "kedge/abi/common.h"
 
 // In integer arithmetic, because a device may flush F16 subnormals in its own conversion.
 float half_to_float(uint h) {
@@ -24,33 +28,43 @@ float half_to_float(uint h) {
 }
 
 #if KEDGE_WEIGHT == KEDGE_ELEMENT_F32
-
-#define WEIGHT_WORD float
-#define WEIGHT_STEP 1
-#define WEIGHT_ROW_WORDS(width) (width)
-#define WEIGHT_LOAD(words, first_word, step, value) value[0] = words[(first_word) + (step)]
-
+#include "common/format/f32.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_F16
+#include "common/format/f16.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_BF16
+#include "common/format/bf16.glsl"
 #elif KEDGE_WEIGHT == KEDGE_ELEMENT_Q8_0
-
-// 34 bytes per 32 values: d in F16, then 32 signed bytes. Blocks are aligned to two bytes only.
-#define WEIGHT_WORD uint16_t
-#define WEIGHT_STEP 4
-#define WEIGHT_ROW_WORDS(width) ((width) / 32 * 17)
-#define WEIGHT_LOAD(words, first_word, step, value)                                 \
-  {                                                                                 \
-    const uint block_at = (first_word) + (step) / 8 * 17;                           \
-    const uint pair_at = block_at + 1 + (step) % 8 * 2;                             \
-    q8_0_decode(uint(words[block_at]), uint(words[pair_at]), uint(words[pair_at + 1]), value); \
-  }
-
-void q8_0_decode(uint d, uint low, uint high, out precise float value[4]) {
-  const float scale = half_to_float(d);
-  const int q = int(low | high << 16);
-  for (int i = 0; i < 4; ++i) value[i] = scale * float(bitfieldExtract(q, 8 * i, 8));
-}
-
+#include "common/format/q8_0.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_Q4_0
+#include "common/format/q4_0.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_Q4_1
+#include "common/format/q4_1.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_Q6_K
+#include "common/format/q6_k.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_Q5_0
+#include "common/format/q5_0.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_Q5_1
+#include "common/format/q5_1.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_Q4_K
+#include "common/format/q4_k.glsl"
+#elif KEDGE_WEIGHT == KEDGE_ELEMENT_Q5_K
+#include "common/format/q5_k.glsl"
 #else
 #error "KEDGE_WEIGHT names no format that shaders/common/block.glsl knows"
+#endif
+
+// Steps of a row, and where step s begins.
+uint weight_steps(uint width) { return (width + WEIGHT_STEP - 1) / WEIGHT_STEP; }
+#ifdef WEIGHT_GAP
+uint weight_first(uint s) {
+  const uint pairs = WEIGHT_GAP / 16;
+  return s / pairs * (2 * WEIGHT_GAP) + s % pairs * 16;
+}
+// Of value i of a step, behind its first.
+uint weight_behind(uint i) { return i < 16 ? i : i - 16 + WEIGHT_GAP; }
+#else
+uint weight_first(uint s) { return s * WEIGHT_STEP; }
+uint weight_behind(uint i) { return i; }
 #endif
 
 #endif

@@ -16,6 +16,8 @@
   F(GetPhysicalDeviceProperties2)           \
   F(GetPhysicalDeviceFeatures2)             \
   F(GetPhysicalDeviceMemoryProperties)      \
+  F(GetPhysicalDeviceMemoryProperties2)     \
+  F(EnumerateDeviceExtensionProperties)     \
   F(GetPhysicalDeviceQueueFamilyProperties) \
   F(CreateDevice)                           \
   F(GetDeviceProcAddr)
@@ -28,6 +30,7 @@
   F(CreateSemaphore)                 \
   F(DestroySemaphore)                \
   F(WaitSemaphores)                  \
+  F(GetSemaphoreCounterValue)        \
   F(CreateBuffer)                    \
   F(DestroyBuffer)                   \
   F(GetBufferMemoryRequirements)     \

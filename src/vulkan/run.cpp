@@ -12,18 +12,7 @@ class List final : public Recorder {
   const Limits& limits() const noexcept override { return limits_; }
 
   Status dispatch(const Dispatch& d) noexcept override {
-    if (d.loops > limits_.max_loop)
-      return fail(Code::unsupported, op_, "%s: %llu loop iterations, this driver stops at %u",
-                  d.shader->name, static_cast<unsigned long long>(d.loops), limits_.max_loop);
-    for (std::uint32_t i = 0; i < d.bindings; ++i) {
-      const Binding& b = d.binding[i];
-      if (b.bytes > limits_.max_binding_bytes || b.offset % limits_.binding_alignment != 0)
-        return fail(
-            Code::unsupported, op_,
-            "binding %u: %llu bytes at %llu; the device binds %llu at multiples of %u", i,
-            static_cast<unsigned long long>(b.bytes), static_cast<unsigned long long>(b.offset),
-            static_cast<unsigned long long>(limits_.max_binding_bytes), limits_.binding_alignment);
-    }
+    KEDGE_CHECK(expect_dispatch(limits_, op_, d));
     return guarded(op_, [&]() -> Status {
       items.push_back(d);
       return {};
@@ -73,6 +62,8 @@ struct Mirror {
   }
 };
 
+constexpr std::uint64_t words(std::uint64_t bytes) { return (bytes + 3) / 4 * 4; }
+
 // Descriptor sets of one submission.
 struct Pool {
   Device& device;
@@ -100,7 +91,7 @@ Result<VkDescriptorSet> bind(Device& device, Pool& pool, const Pipeline& pipelin
       buffers[i] = {device.absent->buffer, 0, VK_WHOLE_SIZE};
     } else {
       const Memory* memory = mirror.find(b.tensor);
-      if (memory == nullptr || b.offset + b.bytes > memory->size)
+      if (memory == nullptr || b.offset + b.bytes > words(memory->size))
         return fail(Code::invalid_argument, op, "%s: binding %u is no argument of the operator",
                     d.shader->name, i);
       buffers[i] = {memory->buffer, b.offset, b.bytes};

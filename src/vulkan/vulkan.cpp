@@ -93,7 +93,16 @@ Result<vulkan::Buffer> Vulkan::buffer(std::uint64_t bytes, const char* purpose) 
   });
 }
 
-Status Vulkan::run(const char* op, const vulkan::Arguments& arguments, RecordBody record,
+std::shared_ptr<Accelerator> Vulkan::accelerator() const noexcept { return device_; }
+
+Status Vulkan::add_kernel(const vulkan::PlanKernel& kernel) noexcept {
+  return vulkan::guarded(kernel.op, [&]() -> Status {
+    const std::lock_guard lock(device_->mutex);
+    return device_->add_kernel(kernel);
+  });
+}
+
+Status Vulkan::run(const char* op, const vulkan::Arguments& arguments, vulkan::RecordBody record,
                    const void* args, std::int64_t rows) const noexcept {
   return vulkan::guarded(op, [&]() -> Status {
     const std::lock_guard lock(device_->mutex);

@@ -12,7 +12,11 @@ namespace {
 template <class Op>
 void run_cases(const Vulkan& vulkan, const std::vector<Case<Op>>& list) {
   int ran = 0;
-  for (const Case<Op>& item : list) ran += Parity<Op>(vulkan, item).run();
+  // Products have hundreds of cases, and a pipeline per format and tile: a driver that compiles for
+  // a tenth of a second each would take minutes. Every 7th meets each format, K and N;
+  // vulkan_matmul_test has the rest.
+  const std::size_t step = list.size() > 200 ? 7 : 1;
+  for (std::size_t i = 0; i < list.size(); i += step) ran += Parity<Op>(vulkan, list[i]).run();
   EXPECT_GT(ran, 0) << Op::name << ": every case was refused";
 }
 

@@ -92,11 +92,11 @@ TEST(VulkanErrors, WhatKernelsRefuse) {
   EXPECT_NE(std::strstr(status.error().reason, "overlap"), nullptr);
 
   op::Matmul::Args product{
-      w.random(1, 1, 1, 32), w.make(Element::q4_0, 4, 32), {}, w.make(Element::f32, 1, 4)};
+      w.make(Element::q8_act, 1, 32), w.make(Element::q4_0, 4, 32), {}, w.make(Element::f32, 1, 4)};
   status = vulkan.run<op::Matmul>(product, 1);
   ASSERT_FALSE(status);
   EXPECT_EQ(status.error().code, Code::unsupported);
-  EXPECT_NE(std::strstr(status.error().reason, "q4_0"), nullptr);
+  EXPECT_NE(std::strstr(status.error().reason, "q8_act"), nullptr);
 }
 
 // A kernel with more loop iterations than a driver performs must not run there.

@@ -43,16 +43,21 @@ int check(const Options& o) {
   if (o.perturb >= 0) options.perturb = o.perturb;
   const auto start = std::chrono::steady_clock::now();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const ModelFile file = load_model(o.model, executor.get());
+  LoadOptions load;
+  load.accelerator = o.machine.accelerator();
+  const ModelFile file = load_model(o.model, executor.get(), load);
   std::vector<Prompt> prompts = built_in_prompts(file, count);
   for (Prompt& prompt : prompts)  // half of a short context is for what is generated
     prompt.tokens.resize(std::min(prompt.tokens.size(),
                                   static_cast<std::size_t>(file.model->config().context + 1) / 2));
   std::FILE* const out = text_stream(o.json);
-  fmt::print(out, "{}; {} threads, {}, drafter {}, {}\n", machine_name(), executor->workers(),
-             to_string(options.isa), options.draft.text(), o.sampling.text());
+  fmt::print(out, "{}; {}, {} threads, {}, drafter {}, {}\n", machine_name(),
+             o.machine.backend_text(), executor->workers(), to_string(options.isa),
+             options.draft.text(), o.sampling.text());
 
-  nlohmann::json json = {{"machine", machine_name()}, {"isa", to_string(options.isa)}};
+  nlohmann::json json = {{"machine", machine_name()},
+                         {"backend", o.machine.backend_text()},
+                         {"isa", to_string(options.isa)}};
   std::uint64_t differing = 0;
   std::string difference;
   for (const LogitsReport& r : check_logits(file, prompts, options)) {
@@ -151,6 +156,7 @@ void add_check(CLI::App& root, Commands& commands) {
                   "Flip one bit of a logit at this position in one run, to see the check fail")
       ->check(CLI::NonNegativeNumber);
   o->sampling.add(*app);
+  o->machine.add_backend(*app);
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);

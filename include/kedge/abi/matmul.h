@@ -13,7 +13,7 @@
   MEMBER(uint, stride)  /* values of a row of y and of the residual */
 #define KEDGE_MATMUL_CONSTANTS(CONSTANT)                                           \
   CONSTANT(tile_rows, 1, 1)    /* activation rows per workgroup: 1, 2, 4, 8, 16 */ \
-  CONSTANT(has_residual, 2, 0) /* 1: y = product + residual */
+  CONSTANT(has_residual, 2, 0) /* 1: y = product + residual, 2: + its one row */
 
 KEDGE_GPU_OPERATOR(Matmul, KEDGE_MATMUL_PUSH, KEDGE_MATMUL_CONSTANTS, 4)
 

@@ -8,6 +8,7 @@
 #include <span>
 #include <vector>
 
+#include "kedge/backend/accelerator.hpp"
 #include "kedge/kernel/vulkan/dispatch.hpp"
 #include "kedge/op/op.hpp"
 
@@ -19,6 +20,19 @@ namespace vulkan {
 
 class Device;
 struct Memory;
+
+// An operator's kernel without its type.
+using RecordBody = Status (*)(const void* args, std::int64_t rows, Recorder&) noexcept;
+struct PlanKernel {
+  const char* op = nullptr;
+  RecordBody record = nullptr;
+};
+template <class Op>
+inline constexpr PlanKernel plan_kernel = {
+    Op::name, [](const void* args, std::int64_t rows, Recorder& recorder) noexcept -> Status {
+      return Kernel<Vulkan, Op>::record(*static_cast<const typename Op::Args*>(args), rows,
+                                        recorder);
+    }};
 
 enum class DeviceType : std::uint8_t { discrete, integrated, virtual_gpu, cpu, other };
 
@@ -81,11 +95,50 @@ class KEDGE_API Vulkan {
     bool subgroups = true;                // false: only the `shared` variants of reductions
     bool direct_memory = true;            // false: every transfer through a staging buffer
     std::uint64_t max_binding_bytes = 0;  // lowers the device's own limit; 0: keep it
+    // A pass is cut into submissions of about so many milliseconds by a rough estimate, for
+    // programs that draw frames, drivers that end long work, and cancelling; 0: one submission a
+    // pass.
+    double submission_ms = 50;
     // Runs under VK_LAYER_KHRONOS_validation (Code::not_found without it), which reports here. May
     // be called from any thread that calls Vulkan through this object.
     void (*validation)(void* context, const char* message) noexcept = nullptr;
     void* validation_context = nullptr;
   };
+
+  // A device that the program already uses. Handles are Vulkan's own, and pointers here, so that
+  // this header needs none of Vulkan's. They must live as long as this object and all that was made
+  // on it; Kedge destroys none of them.
+  struct Host {
+    void (*get_instance_proc_addr)() = nullptr;  // PFN_vkGetInstanceProcAddr
+    void* instance = nullptr;                    // VkInstance, for Vulkan 1.1 or newer
+    void* physical_device = nullptr;             // VkPhysicalDevice
+    void* device = nullptr;                      // VkDevice
+    void* queue = nullptr;                       // VkQueue that computes
+    std::uint32_t queue_family = 0;
+    // The chain of features that the device was created with (VkDeviceCreateInfo::pNext): Vulkan
+    // cannot be asked. See enable_features().
+    const void* enabled_features = nullptr;
+    // Called around every use of the queue; null: nobody else uses it. Not held while Kedge waits.
+    void (*lock_queue)(void* context) noexcept = nullptr;
+    void (*unlock_queue)(void* context) noexcept = nullptr;
+    void* context = nullptr;
+  };
+  // Of Options, what chooses a device and opens a loader has no meaning here.
+  static Result<Vulkan> adopt(const Host& host, const Options& options) noexcept;
+
+  // What a host must have to be adopted, for the device that it is about to create.
+  struct Requirements {
+    std::uint32_t api_major = 1, api_minor = 2;  // of instance and device, at least
+    std::span<const char* const> features;       // by their names in Vulkan's structures
+    std::span<const char* const> extensions;     // of the device; none so far
+    char missing[128] = {};                      // what the device lacks; empty: it can be used
+  };
+  static Result<Requirements> requirements(void (*get_instance_proc_addr)(), void* instance,
+                                           void* physical_device) noexcept;
+  // Turns these features on in a chain for VkDeviceCreateInfo::pNext, which needs
+  // VkPhysicalDeviceVulkan11Features and VkPhysicalDeviceVulkan12Features, or the structures that
+  // these are made of. Code::invalid_argument names a structure that is not there.
+  static Status enable_features(void* chain) noexcept;
 
   // All devices of this machine, usable or not.
   static Result<std::vector<vulkan::DeviceInfo>> devices(const Options& options) noexcept;
@@ -109,17 +162,18 @@ class KEDGE_API Vulkan {
     KEDGE_CHECK(Op::check(args));
     vulkan::Arguments list;
     Op::fields(Collect<Op>{args, list});
-    return run(
-        Op::name, list,
-        [](const void* a, std::int64_t n, vulkan::Recorder& recorder) noexcept {
-          return Kernel<Vulkan, Op>::record(*static_cast<const typename Op::Args*>(a), n, recorder);
-        },
-        &args, rows);
+    return run(Op::name, list, vulkan::plan_kernel<Op>.record, &args, rows);
+  }
+
+  // What Model::Options and Plan::compile take. It keeps the device.
+  std::shared_ptr<Accelerator> accelerator() const noexcept;
+  // Lets plans have an operator that Kedge does not have, or another kernel of one that it has.
+  template <class Op>
+  Status add_operator() noexcept {
+    return add_kernel(vulkan::plan_kernel<Op>);
   }
 
  private:
-  using RecordBody = Status (*)(const void* args, std::int64_t rows, vulkan::Recorder&) noexcept;
-
   template <class Op>
   struct Collect {
     using Args = typename Op::Args;
@@ -139,8 +193,9 @@ class KEDGE_API Vulkan {
     void setting(const char*, T Args::*, const char*) const noexcept {}
   };
 
-  Status run(const char* op, const vulkan::Arguments& arguments, RecordBody record,
+  Status run(const char* op, const vulkan::Arguments& arguments, vulkan::RecordBody record,
              const void* args, std::int64_t rows) const noexcept;
+  Status add_kernel(const vulkan::PlanKernel& kernel) noexcept;
 
   std::shared_ptr<vulkan::Device> device_;
 };

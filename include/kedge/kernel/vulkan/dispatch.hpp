@@ -61,10 +61,11 @@ struct Dispatch {
   Dispatch(const Shader& module, std::uint32_t width) noexcept : shader(&module) {
     specialize(0, width);
   }
-  // In the order of Op::fields. An empty tensor still takes its number.
+  // In the order of Op::fields. An empty tensor still takes its number. Shaders read words, so a
+  // binding ends with a whole one: device memory of a tensor has up to three bytes more.
   void bind(const Tensor& tensor) noexcept { bind(tensor, 0, tensor.empty() ? 0 : tensor.bytes()); }
   void bind(const Tensor& tensor, std::uint64_t offset, std::uint64_t bytes) noexcept {
-    binding[bindings++] = {tensor, offset, bytes};
+    binding[bindings++] = {tensor, offset, (bytes + 3) / 4 * 4};
   }
   void specialize(std::uint32_t id, std::uint32_t value) noexcept {
     constant[id] = value;

@@ -1,0 +1,8 @@
+// f32. block.glsl says what a format has.
+#define WEIGHT_STEP 8
+#define WEIGHT_ROW_BYTES(width) (4 * (width))
+
+void weight_load(uint row, uint first, uint width, out precise float value[WEIGHT_STEP]) {
+  for (uint i = 0; i < WEIGHT_STEP; ++i)
+    value[i] = first + i < width ? uintBitsToFloat(weight[row / 4 + first + i]) : 0.0;
+}

@@ -1,0 +1,28 @@
+// q5_k: 256 values in 176 bytes, as q4_k with 32 bytes of fifth bits before the nibbles: bit j of byte
+// i belongs to value i of sub-block j.
+#include "common/format/k_scales.glsl"
+#define WEIGHT_STEP 32
+#define WEIGHT_GAP 32
+#define WEIGHT_ROW_BYTES(width) ((width) / 256 * 176)
+
+void weight_load(uint row, uint first, uint width, out precise float value[WEIGHT_STEP]) {
+  const uint block = row / 4 + first / 256 * 44;
+  const uint c = first % 256 / 64, quarter = first % 64 / 16;
+  const uint head = weight[block];
+  const uvec3 scales = uvec3(weight[block + 1], weight[block + 2], weight[block + 3]);
+  const float d = half_to_float(head & 0xFFFFu), dmin = half_to_float(head >> 16);
+  const uvec2 low_scale = k_scale(scales, 2 * c), high_scale = k_scale(scales, 2 * c + 1);
+  precise float low_d = d * float(low_scale.x), low_m = dmin * float(low_scale.y);
+  precise float high_d = d * float(high_scale.x), high_m = dmin * float(high_scale.y);
+  for (uint i = 0; i < 4; ++i) {
+    const uint fifth = weight[block + 4 + quarter * 4 + i] >> 2 * c;
+    const uint q = weight[block + 12 + c * 8 + quarter * 4 + i];
+    for (uint b = 0; b < 4; ++b) {
+      const uint q_low = q >> 8 * b & 15u | (fifth >> 8 * b & 1u) << 4;
+      const uint q_high = q >> (8 * b + 4) & 15u | (fifth >> (8 * b + 1) & 1u) << 4;
+      precise float low = low_d * float(q_low), high = high_d * float(q_high);
+      value[4 * i + b] = low - low_m;
+      value[4 * i + b + 16] = high - high_m;
+    }
+  }
+}
