@@ -249,6 +249,84 @@ TEST(VulkanMemory, OutlivesItsVulkanAndRefusesWithNumbers) {
   std::memset(buffer.data(), 7, 1000);
 }
 
+TEST(VulkanPlan, TicketsArePolled) {
+  KEDGE_OPEN_VULKAN(vulkan, any());
+  Layers layers_of(vulkan);
+  auto plan = Plan::compile(layers_of.graph, *layers_of.device);
+  ASSERT_TRUE(plan);
+  AcceleratorPlan& device_plan = *plan->accelerated();
+  const Tensor input = layers_of.w.random(3, 1, 9, width);
+  const auto expected = layers_of.direct(vulkan, input, 9);
+  EXPECT_NE(vulkan.timeline(), 0u);
+  for (int i = 0; i < 5; ++i) {
+    std::memcpy(plan->locate(layers_of.x).data, input.data, input.bytes());
+    const auto ticket = device_plan.submit(9, 9);
+    ASSERT_TRUE(ticket) << text(ticket.error());
+    for (bool done = false; !done;) {
+      const auto polled = device_plan.poll(*ticket);
+      ASSERT_TRUE(polled);
+      done = *polled;
+    }
+    EXPECT_EQ(std::memcmp(plan->locate(layers_of.y).data, expected.data(), expected.size() * 4), 0);
+    EXPECT_FALSE(*device_plan.poll(*ticket + 1000));
+  }
+  EXPECT_EQ(device_plan.submit(41, 0).error().code, Code::invalid_argument);
+  EXPECT_FALSE(vulkan.lost());
+}
+
+TEST(VulkanPipelines, CompiledSideBySideAndKept) {
+  KEDGE_OPEN_VULKAN(one_by_one, any());
+  Layers expected(one_by_one);
+  auto plan = Plan::compile(expected.graph, *expected.device);
+  ASSERT_TRUE(plan);
+  const auto kept = one_by_one.pipeline_cache();
+  ASSERT_TRUE(kept) << text(kept.error());
+
+  Vulkan::Options options = any();
+  auto pool = make_pool_executor(3);
+  ASSERT_TRUE(pool);
+  options.executor = pool->get();
+  options.pipeline_cache = *kept;
+  KEDGE_OPEN_VULKAN(vulkan, options);
+  Layers layers_of(vulkan);
+  auto other = Plan::compile(layers_of.graph, *layers_of.device);
+  ASSERT_TRUE(other) << text(other.error());
+  EXPECT_EQ(vulkan.pipelines(), one_by_one.pipelines());
+  const Tensor input = layers_of.w.random(3, 1, 5, width);
+  for (Plan* p : {&*plan, &*other}) {
+    Layers& mine = p == &*plan ? expected : layers_of;
+    std::memcpy(p->locate(mine.x).data, input.data, input.bytes());
+    ASSERT_TRUE(p->run(5, 5));
+  }
+  EXPECT_EQ(
+      std::memcmp(plan->locate(expected.y).data, other->locate(layers_of.y).data, 5 * width * 4),
+      0);
+
+  for (const std::size_t at : {std::size_t{0}, std::size_t{9}, kept->size() - 1}) {
+    std::vector<std::byte> damaged = *kept;
+    damaged[at] ^= std::byte{1};
+    options.pipeline_cache = damaged;
+    const auto refused = Vulkan::create(options);
+    ASSERT_FALSE(refused) << at;
+    EXPECT_EQ(refused.error().code, Code::malformed);
+  }
+}
+
+TEST(VulkanHost, WrongHandlesAndFeaturesAreNamed) {
+  KEDGE_OPEN_VULKAN(vulkan, any());
+  Vulkan::Host host;
+  EXPECT_EQ(Vulkan::adopt(host, {}).error().code, Code::invalid_argument);
+  int something = 0;
+  host.get_instance_proc_addr = [] {};
+  host.instance = host.physical_device = host.device = host.queue = &something;
+  const auto refused = Vulkan::adopt(host, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::unsupported);
+  EXPECT_STREQ(refused.error().place, "storageBuffer16BitAccess");
+  EXPECT_EQ(Vulkan::requirements(nullptr, nullptr, nullptr).error().code, Code::invalid_argument);
+  EXPECT_EQ(Vulkan::enable_features(nullptr).error().code, Code::invalid_argument);
+}
+
 TEST(VulkanPlan, ValidationIsSilent) {
   std::string messages;
   Vulkan::Options options = any();
