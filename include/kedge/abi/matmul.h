@@ -1,6 +1,6 @@
-/* matmul: a workgroup makes one output, or with output lanes lane_outputs times its lanes, for a tile
-   of activation rows (shaders/matmul.comp). The weight is read once for a tile. Bindings: x, weight,
-   residual, y. */
+/* matmul: a workgroup makes one output, or with output lanes lane_outputs times its lanes, for a
+   tile of activation rows (shaders/matmul.comp). The weight is read once for a tile. Bindings: x,
+   weight, residual, y. */
 #ifndef KEDGE_ABI_MATMUL_H
 #define KEDGE_ABI_MATMUL_H
 
