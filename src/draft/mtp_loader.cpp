@@ -21,7 +21,6 @@ class MtpLoader : public ModelLoader {
     if (options_.quantize && !can_quantize(*options_.quantize))
       return fail(Code::unsupported, place_, "quantize: there is no quantizer for %s",
                   to_string(*options_.quantize));
-    KEDGE_CHECK(expect_cpu(options_, target.get(), place_));
     auto model = std::make_shared<MtpModel>();
     used_.assign(files_.tensors().size(), false);
     const std::string layer =
@@ -66,7 +65,8 @@ Result<std::shared_ptr<const MtpModel>> MtpModel::load(const ModelFiles& files,
                                                        std::shared_ptr<const Model> target,
                                                        const Model::Options& options) noexcept {
   return io::guarded(files.name(), [&]() -> Result<std::shared_ptr<const MtpModel>> {
-    MtpLoader loader(files, options);
+    KEDGE_TRY(const Model::Options placed, beside(target.get(), options, files.name()));
+    MtpLoader loader(files, placed);
     KEDGE_TRY(std::shared_ptr<MtpModel> model, loader.load(std::move(target)));
     return std::shared_ptr<const MtpModel>(std::move(model));
   });

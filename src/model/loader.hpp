@@ -44,14 +44,16 @@ struct LoadItem {
   }
 };
 
-// Of drafters whose plans only the CPU runs so far.
-inline Status expect_cpu(const Model::Options& options, const Model* target,
-                         const char* place) noexcept {
-  const Accelerator* device = options.accelerator.get();
-  if (device == nullptr && target != nullptr) device = target->accelerator().get();
-  if (device == nullptr) return {};
-  return fail(Code::unsupported, place, "this drafter runs on the CPU alone, the model is on %s",
-              device->name());
+// What a drafter is loaded with: where its target is.
+inline Result<Model::Options> beside(const Model* target, const Model::Options& options,
+                                     const char* place) {
+  Model::Options placed = options;
+  if (target == nullptr) return placed;
+  if (placed.accelerator == nullptr) placed.accelerator = target->accelerator();
+  if (placed.accelerator != target->accelerator())
+    return fail(Code::invalid_argument, place,
+                "a drafter that has weights of its target must be where that is");
+  return placed;
 }
 
 class ModelLoader {

@@ -122,6 +122,8 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   // Those of this library and those that were added: a later one of a name wins.
   Status add_kernel(const PlanKernel& kernel);
   const PlanKernel* kernel(const char* op) const noexcept;
+  // Before the first plan: a feature that gives wrong answers is turned off.
+  Status self_test();
   double submission_ms = 0;  // Vulkan::Options
   double iterations_per_ms;  // of all invocations together, assumed
 
@@ -182,6 +184,7 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   std::uint64_t max_allocation_ = 0;
   bool direct_memory_ = true, has_budget_ = false;
   std::atomic<bool> lost_{false};
+  bool tested_ = false;
   Region regions_[4];
   std::map<std::uintptr_t, std::unique_ptr<Memory>> memories_;  // of regions, by first address
   std::uint64_t taken_[VK_MAX_MEMORY_HEAPS] = {};               // by heap

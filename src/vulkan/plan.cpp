@@ -245,6 +245,7 @@ Result<std::unique_ptr<DevicePlan>> DevicePlan::create(std::shared_ptr<Device> d
   Device& d = *plan->device_;
   const std::lock_guard lock(d.mutex);
   KEDGE_CHECK(d.usable());
+  KEDGE_CHECK(d.self_test());
   for (const PlanNode& node : nodes) {
     const PlanKernel* kernel = d.kernel(node.table->name);
     if (kernel == nullptr)

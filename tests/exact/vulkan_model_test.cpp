@@ -9,6 +9,7 @@
 #include "exact/decode.hpp"
 #include "exact/tiny_model.hpp"
 #include "kedge/backend/vulkan.hpp"
+#include "kedge/draft/mtp.hpp"
 #include "kedge/draft/scripted.hpp"
 #include "kedge/io/sink.hpp"
 #include "kedge/io/source.hpp"
@@ -195,6 +196,52 @@ INSTANTIATE_TEST_SUITE_P(Models, VulkanModel,
                                            Kind{"q4_k", Element::q4_k, nullptr, 2e-3},
                                            Kind{"hybrid", Element::f32, "two", 2e-3}),
                          [](const auto& kind) { return std::string(kind.param.name); });
+
+// A drafter with weights of its own runs where its target is.
+TEST(VulkanDrafters, MtpChangesNoText) {
+  std::string why;
+  if (device(&why) == nullptr) GTEST_SKIP() << why;
+  const auto files = ModelFiles::open(KEDGE_GOLDEN_DIR "/hybrid/two.gguf");
+  ASSERT_TRUE(files);
+  Model::Options options;
+  options.accelerator = device();
+  auto model = Model::load(*files, options);
+  ASSERT_TRUE(model) << show(model.error());
+  auto weights = draft::MtpModel::load(*files, *model, {});
+  ASSERT_TRUE(weights) << show(weights.error());
+  std::vector<std::int32_t> texts[2];
+  for (const bool drafts : {false, true}) {
+    draft::AnyDrafter drafter;
+    if (drafts) {
+      auto mtp = draft::Mtp::create(*weights, *Cpu::create({}), {.length = 3, .positions = 128});
+      ASSERT_TRUE(mtp) << show(mtp.error());
+      drafter = *draft::AnyDrafter::make(*std::move(mtp));
+    }
+    Session::Options room;
+    room.context = 100;
+    room.max_draft = 3;
+    room.prefill_rows = 16;
+    const std::vector<std::int32_t> taps(drafter.taps().begin(), drafter.taps().end());
+    room.taps = taps;
+    auto session = Session::create(*model, room);
+    ASSERT_TRUE(session) << show(session.error());
+    if (drafts) session->set_drafter(std::move(drafter));
+    ASSERT_TRUE(session->begin(random_tokens(9, 21, (*model)->config().vocabulary)));
+    while (session->text().size() < 70) {
+      const auto round = session->round(70 - static_cast<std::int64_t>(session->text().size()));
+      ASSERT_TRUE(round) << show(round.error());
+    }
+    texts[drafts].assign(session->text().begin(), session->text().end());
+    EXPECT_GT(session->stats().proposed, drafts ? 20 : -1);
+  }
+  EXPECT_EQ(texts[0], texts[1]);
+
+  const auto on_cpu = Model::load(*files, {});
+  ASSERT_TRUE(on_cpu);
+  const auto apart = draft::MtpModel::load(*files, *on_cpu, options);
+  ASSERT_FALSE(apart);
+  EXPECT_EQ(apart.error().code, Code::invalid_argument);
+}
 
 TEST(VulkanModelMemory, IsSharedAndRefusedWithNumbers) {
   std::string why;

@@ -192,10 +192,22 @@ struct Foreign : op::RmsNorm {
   static constexpr const char* name = "foreign_norm";
 };
 
+// A norm that is wrong where subgroups shuffle, as some drivers' are, or always.
+template <bool always>
+struct WrongNorm : op::RmsNorm {};
+
 }  // namespace
 }  // namespace kedge::cases
 
 namespace kedge::inline KEDGE_ABI {
+template <bool always>
+struct Kernel<Vulkan, cases::WrongNorm<always>> {
+  static Status record(op::RmsNorm::Args a, std::int64_t rows,
+                       vulkan::Recorder& recorder) noexcept {
+    if (always || recorder.limits().subgroup_shuffle) a.eps = 1;
+    return Kernel<Vulkan, op::RmsNorm>::record(a, rows, recorder);
+  }
+};
 template <>
 struct Kernel<Cpu, cases::Foreign> : Kernel<Cpu, op::RmsNorm> {};
 template <>
@@ -230,6 +242,26 @@ TEST(VulkanPlan, NamesWhatItCannotRun) {
   plan = Plan::compile(wrong, *device);
   ASSERT_FALSE(plan);
   EXPECT_EQ(plan.error().code, Code::invalid_argument);
+  EXPECT_STREQ(plan.error().place, "rms_norm");
+}
+
+TEST(VulkanSelfTest, TurnsOffWhatGivesWrongAnswers) {
+  {
+    KEDGE_OPEN_VULKAN(vulkan, any());
+    ASSERT_TRUE(vulkan_opened->add_operator<WrongNorm<false>>());
+    const bool shuffles = vulkan.limits().subgroup_shuffle;
+    Layers layers_of(vulkan);
+    const auto plan = Plan::compile(layers_of.graph, *layers_of.device);
+    EXPECT_TRUE(plan) << text(plan.error());
+    EXPECT_TRUE(shuffles);  // of the devices of these tests
+    EXPECT_FALSE(vulkan.limits().subgroup_shuffle);
+  }
+  KEDGE_OPEN_VULKAN(vulkan, any());
+  ASSERT_TRUE(vulkan_opened->add_operator<WrongNorm<true>>());
+  Layers layers_of(vulkan);
+  const auto plan = Plan::compile(layers_of.graph, *layers_of.device);
+  ASSERT_FALSE(plan);
+  EXPECT_EQ(plan.error().code, Code::device);
   EXPECT_STREQ(plan.error().place, "rms_norm");
 }
 

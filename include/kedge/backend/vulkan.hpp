@@ -93,7 +93,9 @@ class KEDGE_API Vulkan {
     const char* name = nullptr;  // part of the device's name
     bool allow_cpu = false;      // a software device is slow, so it must be asked for
     const char* loader = "libvulkan.so.1";
-    bool subgroups = true;                // false: only the `shared` variants of reductions
+    // False: only the `shared` variants of reductions. True: these where the device has no
+    // shuffles, or gets known answers wrong with them, which is tried before its first plan.
+    bool subgroups = true;
     // Products on a device with subgroups of eight: each lane has outputs of its own. false: lanes
     // share an output, as on other devices; not the same bytes.
     bool output_lanes = true;
