@@ -193,6 +193,7 @@ Result<std::shared_ptr<DsparkModel>> DsparkLoader::load(DsparkConfig config,
   model->config_ = std::move(config);
   DsparkConfig& c = model->config_;
   DsparkWeights& w = model->weights_;
+  KEDGE_CHECK(expect_cpu(options_, target.get(), place_));
   if (target != nullptr) KEDGE_CHECK(check_target(c, *target));
   if (c.taps.empty())
     return fail(Code::invalid_argument, place_,

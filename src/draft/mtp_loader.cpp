@@ -21,6 +21,7 @@ class MtpLoader : public ModelLoader {
     if (options_.quantize && !can_quantize(*options_.quantize))
       return fail(Code::unsupported, place_, "quantize: there is no quantizer for %s",
                   to_string(*options_.quantize));
+    KEDGE_CHECK(expect_cpu(options_, target.get(), place_));
     auto model = std::make_shared<MtpModel>();
     used_.assign(files_.tensors().size(), false);
     const std::string layer =

@@ -49,7 +49,8 @@ class KEDGE_API DsparkModel {
   DsparkConfig config_;
   DsparkWeights weights_;
   std::shared_ptr<const Model> target_;
-  Buffer memory_, map_;
+  WeightMemory memory_;
+  Buffer map_;
 };
 
 }  // namespace kedge::inline KEDGE_ABI::draft
