@@ -1,4 +1,4 @@
-/* matmul: a workgroup makes one output, or with output lanes lane_outputs times its lanes, for a
+/* matmul: a workgroup makes lane_outputs outputs, or with output lanes so many for each lane, for a
    tile of activation rows (shaders/matmul.comp). The weight is read once for a tile. Bindings: x,
    weight, residual, y. */
 #ifndef KEDGE_ABI_MATMUL_H
@@ -15,7 +15,7 @@
   MEMBER(uint, residual) /* 1: y = product + residual, 2: + its only row */
 #define KEDGE_MATMUL_CONSTANTS(CONSTANT)                                           \
   CONSTANT(tile_rows, 1, 1)    /* activation rows per workgroup: 1, 2, 4, 8, 16 */ \
-  CONSTANT(lane_outputs, 2, 1) /* outputs per lane, with output lanes */
+  CONSTANT(lane_outputs, 2, 1) /* outputs that a lane works on at once */
 
 KEDGE_GPU_OPERATOR(Matmul, KEDGE_MATMUL_PUSH, KEDGE_MATMUL_CONSTANTS, 4)
 

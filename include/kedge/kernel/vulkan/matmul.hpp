@@ -39,10 +39,11 @@ struct Kernel<Vulkan, op::Matmul> {
     return *table[static_cast<unsigned>(weight)][2 * limits.output_lanes + limits.subgroup_shuffle];
   }
 
-  // Outputs of a lane that has its own; no byte depends on it. A step of x is fetched once for all
-  // of them, so more is better as long as registers last and there are groups for every core.
+  // Outputs that a lane works on at once; no byte depends on it. What it reads of x serves all of
+  // them, so more is better as long as registers last and there are groups for every core.
   static std::uint32_t lane_outputs(const vulkan::Limits& limits, std::uint32_t tile,
                                     std::uint64_t outputs) noexcept {
+    if (!limits.output_lanes) return tile == 1 || outputs < 64 ? 1 : tile < 16 ? 4 : 2;
     std::uint32_t count = !limits.subgroup_shuffle ? 1 : tile == 1 ? 8 : 4;
     while (count > 1 && outputs < std::uint64_t{8} * own_lanes * count) count /= 2;
     return count;
@@ -74,13 +75,14 @@ struct Kernel<Vulkan, op::Matmul> {
     const std::uint32_t tile = tile_rows(limits, rows);
     const auto width = static_cast<std::uint32_t>(a.weight.width());
     const std::uint32_t steps = (width - 1) / (is_quantized(a.weight.element) ? 32 : 8) + 1;
-    const std::uint32_t own = limits.output_lanes ? lane_outputs(limits, tile, outputs) : 0;
+    const bool own = limits.output_lanes;
+    const std::uint32_t at_once = lane_outputs(limits, tile, outputs);
 
     for (std::uint64_t first = 0; first < outputs; first += block) {
       const std::uint64_t count = outputs - first < block ? outputs - first : block;
       vulkan::Dispatch d(shader(a.weight.element, limits), own ? own_lanes : lanes);
       d.specialize(abi::Matmul::tile_rows, tile);
-      d.specialize(abi::Matmul::lane_outputs, own ? own : 1);
+      d.specialize(abi::Matmul::lane_outputs, at_once);
       d.bind(a.x);
       d.bind(a.weight, first * row, count * row);
       d.bind(a.residual);
@@ -92,8 +94,8 @@ struct Kernel<Vulkan, op::Matmul> {
           : op::Matmul::is_bias(a.residual) ? 2u
                                             : 1u});
       // Loops over a step, a tile and a lane's outputs are unrolled.
-      d.loops = own ? steps : steps / lanes + 1 + tile * 32;
-      const std::uint64_t group_outputs = own ? own_lanes * own : 1;
+      d.loops = own ? steps : steps / lanes + 1 + 64;
+      const std::uint64_t group_outputs = own ? own_lanes * at_once : at_once;
       KEDGE_CHECK(vulkan::spread(limits, name, (count + group_outputs - 1) / group_outputs,
                                  (static_cast<std::uint64_t>(rows) + tile - 1) / tile, d));
       KEDGE_CHECK(recorder.dispatch(d));
