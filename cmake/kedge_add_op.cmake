@@ -7,7 +7,8 @@
 # UNITS a b ... instead compiles kernel/cpu/NAME/a-inl.hpp, b-inl.hpp, ..., each a unit per ISA: for
 # an operator whose kernels take long to build in one piece. OPTIONS are compile options of its units.
 # And with SHADER [VARIANTS ...] also shaders/NAME.comp, abi/NAME.h and kernel/vulkan/NAME.hpp;
-# VARIANTS are those of kedge_add_shader().
+# VARIANTS are those of kedge_add_shader(). SHADER_OF other: kernel/vulkan/NAME.hpp alone, which uses
+# the other operator's modules.
 # A project outside the tree says whose it is: kedge_add_op(NAME TARGET target [HEADER file]) compiles
 # HEADER (default NAME-inl.hpp, found in the target's include folders) once per ISA into its target,
 # which links kedge::kedge. Its shader is a kedge_add_shader() of its own.
@@ -62,7 +63,7 @@ function(kedge_add_isa_units name header target)
 endfunction()
 
 function(kedge_add_op name)
-  cmake_parse_arguments(arg "SHADER" "TARGET;HEADER" "VARIANTS;UNITS;OPTIONS" ${ARGN})
+  cmake_parse_arguments(arg "SHADER" "TARGET;HEADER;SHADER_OF" "VARIANTS;UNITS;OPTIONS" ${ARGN})
   if(arg_TARGET)
     if(NOT arg_HEADER)
       set(arg_HEADER ${name}-inl.hpp)
@@ -74,6 +75,10 @@ function(kedge_add_op name)
   if(arg_SHADER)
     set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_OPS ${name})
     set_property(GLOBAL PROPERTY KEDGE_SHADER_VARIANTS_${name} "${arg_VARIANTS}")
+  endif()
+  if(arg_SHADER_OF)
+    set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_OPS ${name})
+    set_property(GLOBAL PROPERTY KEDGE_SHADER_OF_${name} ${arg_SHADER_OF})
   endif()
   if(NOT arg_UNITS)
     set_property(GLOBAL APPEND PROPERTY KEDGE_UNITS kedge/kernel/cpu/${name}-inl.hpp)
@@ -126,7 +131,10 @@ function(kedge_finish_ops)
     kedge_camel_case(${name} camel)
     string(APPEND list "KEDGE_OP(${name}, ${camel})\n")
     string(APPEND includes "#include \"kedge/kernel/vulkan/${name}.hpp\"\n")
-    string(APPEND abi "#include \"kedge/abi/${name}.h\"\n")
+    get_property(other GLOBAL PROPERTY KEDGE_SHADER_OF_${name})
+    if(NOT other)
+      string(APPEND abi "#include \"kedge/abi/${name}.h\"\n")
+    endif()
   endforeach()
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/kedge/abi_includes.inc CONTENT "${abi}" @ONLY)
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/kedge/shader_ops.inc CONTENT "${list}" @ONLY)

@@ -1,45 +1,32 @@
-// op/matmul.hpp with F32 activations: one workgroup makes one output for `tile_rows` rows of x, so
-// that the weight is read and decoded once for all of them. Which values a lane takes, and the order
-// of every sum, follow from the width alone: a row's bytes do not depend on how many rows there are.
+// op/matmul.hpp with F32 activations. A weight is read and decoded once for `tile_rows` rows of x,
+// in one of two ways that kernel/vulkan/matmul.hpp chooses by device, never by rows:
+//   KEDGE_OUTPUT_LANES=0  lanes share an output (matmul/shared_output.glsl)
+//   KEDGE_OUTPUT_LANES=1  each lane has outputs of its own (matmul/own_output.glsl)
+// Which values a lane takes, and the order of every sum, follow from the width alone: a row's bytes
+// do not depend on how many rows there are. A step of values is summed apart and then added, which
+// also keeps the rounding error of long rows small.
 #version 460
 #extension GL_GOOGLE_include_directive : require
 #include "kedge/abi/matmul.h"
 
-#include "common/block.glsl"
 #include "common/grid.glsl"
-#define REDUCE_COUNT tile_rows
-#include "common/reduce.glsl"
 
-layout(std430, set = 0, binding = 0) readonly buffer X { float x[]; };
-layout(std430, set = 0, binding = 1) readonly buffer Weight { WEIGHT_WORD weight[]; };
+#define WEIGHT_BINDING 1
+#include "common/block.glsl"
+
 layout(std430, set = 0, binding = 2) readonly buffer Residual { float residual[]; };
 layout(std430, set = 0, binding = 3) writeonly buffer Y { float y[]; };
 
-void main() {
-  const uint output_index = linear_workgroup();
-  if (output_index >= push.outputs) return;
-  const uint first_row = gl_WorkGroupID.z * tile_rows;
-  const uint first_word = output_index * WEIGHT_ROW_WORDS(push.width);
-
-  precise float sum[tile_rows];
-  for (uint r = 0; r < tile_rows; ++r) sum[r] = 0.0;
-  for (uint s = lane(); s < push.width / WEIGHT_STEP; s += gl_WorkGroupSize.x) {
-    precise float w[WEIGHT_STEP];
-    WEIGHT_LOAD(weight, first_word, s, w);
-    for (uint r = 0; r < tile_rows; ++r) {
-      // Rows past the end repeat the last one; their sums are not stored.
-      const uint at = min(first_row + r, push.rows - 1) * push.width + s * WEIGHT_STEP;
-      for (uint i = 0; i < WEIGHT_STEP; ++i) sum[r] = sum[r] + w[i] * x[at + i];
-    }
-  }
-  reduce_add(sum);
-
-  for (uint r = 0; r < tile_rows; ++r) {
-    const uint row = first_row + r;
-    if (lane() != r || row >= push.rows) continue;
-    const uint at = row * push.stride + push.first + output_index;
-    precise float result = sum[r];
-    if (has_residual != 0) result = result + residual[at];
-    y[at] = result;
-  }
+void store_result(uint row, uint bound_output, float sum) {
+  const uint column = push.first + bound_output, at = row * push.stride + column;
+  precise float result = sum;
+  if (push.residual == 1) result = result + residual[at];
+  if (push.residual == 2) result = result + residual[column];
+  y[at] = result;
 }
+
+#if KEDGE_OUTPUT_LANES
+#include "matmul/own_output.glsl"
+#else
+#include "matmul/shared_output.glsl"
+#endif

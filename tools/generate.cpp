@@ -86,7 +86,6 @@ std::vector<std::int32_t> prompt_tokens(const Options& o, const ModelFile& file)
 }
 
 int generate(const Options& o) {
-  o.machine.expect_cpu_backend();
   const NamedModel named = open_model(o.model, o.package.verify);
   const DraftPlan plan = plan_draft(named, o.package, o.draft, o.window.window);
   if (!plan.warning.empty()) warn(plan.warning);
@@ -95,7 +94,9 @@ int generate(const Options& o) {
   window.window = plan.window;
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const ModelFile file = load_model(named.path, executor.get(), o.load);
+  LoadOptions load = o.load;
+  load.accelerator = o.machine.accelerator();
+  const ModelFile file = load_model(named.path, executor.get(), load);
   const std::vector<std::int32_t> prompt = prompt_tokens(o, file);
 
   Session::Options options;
@@ -164,9 +165,10 @@ int generate(const Options& o) {
   Table table = statistics_table(session.stats());
   table.row({"stopped by", to_string(stop)});
   table.row({"drawn", o.sampling.text()});
-  table.row({"machine",
-             fmt::format("{}; {} thread{}, {}, drafter {}", machine_name(), executor->workers(),
-                         executor->workers() == 1 ? "" : "s", to_string(isa), draft.text())});
+  table.row(
+      {"machine", fmt::format("{}; {}, {} thread{}, {}, drafter {}", machine_name(),
+                              o.machine.backend_text(), executor->workers(),
+                              executor->workers() == 1 ? "" : "s", to_string(isa), draft.text())});
   table.print(stream);
   nlohmann::json json = statistics_json(session.stats());
   json.update({{"stop", to_string(stop)},
@@ -177,6 +179,7 @@ int generate(const Options& o) {
                {"window", session.window().name()},
                {"verification", to_string(session.verification())},
                {"isa", to_string(isa)},
+               {"backend", o.machine.backend_text()},
                {"threads", executor->workers()},
                {"machine", machine_name()}});
   for (const window::Recorded::Length& l : *lengths)

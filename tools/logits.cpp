@@ -38,25 +38,28 @@ std::string header(const std::string& name, std::size_t rows, std::size_t column
 }
 
 int logits(const Options& o) {
-  o.machine.expect_cpu_backend();
   const std::vector<std::int32_t> tokens =
       o.tokens.empty() ? parse_tokens(read_text_file(o.tokens_file), o.tokens_file)
                        : parse_tokens(o.tokens, "--tokens");
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const ModelFile file = load_model(o.model, executor.get(), o.load);
+  LoadOptions load = o.load;
+  load.accelerator = o.machine.accelerator();
+  const ModelFile file = load_model(o.model, executor.get(), load);
   const ModelConfig& config = file.model->config();
   const Cpu cpu = must(Cpu::create({isa, executor.get()}));
 
   KvCache::Options kv;
   kv.element = o.machine.cache_element();
   kv.positions = static_cast<std::int64_t>(tokens.size());
+  kv.storage = file.model->state_storage();
   KvCache cache =
       must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
   Forward::Options options;
   options.max_rows = options.max_outputs = std::min(o.width, kv.positions);
   RecurrentState recurrent;
-  if (!config.recurrent.empty()) recurrent = must(RecurrentState::create(config.recurrent, {}));
+  if (!config.recurrent.empty())
+    recurrent = must(RecurrentState::create(config.recurrent, {.storage = kv.storage}));
   Forward forward = must(Forward::create(file.model, cpu, cache, options, recurrent.or_null()));
   Sequence sequence = must(Sequence::create(cache, recurrent.or_null()));
 
@@ -90,6 +93,7 @@ int logits(const Options& o) {
                       {"vocabulary", config.vocabulary},
                       {"width", options.max_rows},
                       {"isa", to_string(isa)},
+                      {"backend", o.machine.backend_text()},
                       {"threads", executor->workers()},
                       {"out", o.out}});
   return 0;

@@ -21,4 +21,36 @@ float exact_exp(float x) {
   return isnan(x) ? x : x < -87.3 ? 0.0 : y;
 }
 
+// 1 / (1 + e^-x)
+float exact_sigmoid(float x) {
+  precise float y = 1.0 / (1.0 + exact_exp(-x));
+  return y;
+}
+
+// log(1 + e^x) = max(x, 0) + log1p(t), t = e^-|x| <= 1. log1p(t) = 2 atanh(z), z = t / (2 + t) <= 1/3,
+// by its series up to z^19, whose rest is below 1e-10 of it.
+float exact_softplus(float x) {
+  const float t = exact_exp(-abs(x));
+  precise float z = t / (2.0 + t);
+  precise float z2 = z * z;
+  precise float p = 1.0 / 19.0;
+  p = p * z2 + 1.0 / 17.0;
+  p = p * z2 + 1.0 / 15.0;
+  p = p * z2 + 1.0 / 13.0;
+  p = p * z2 + 1.0 / 11.0;
+  p = p * z2 + 1.0 / 9.0;
+  p = p * z2 + 1.0 / 7.0;
+  p = p * z2 + 1.0 / 5.0;
+  p = p * z2 + 1.0 / 3.0;
+  p = p * z2 + 1.0;
+  precise float y = max(x, 0.0) + 2.0 * (z * p);
+  return isnan(x) ? x : y;
+}
+
+// Near 0 the difference of two numbers near 1: its error is one of 1, not of the result.
+float exact_tanh(float x) {
+  precise float y = 1.0 - 2.0 / (1.0 + exact_exp(x + x));
+  return y;
+}
+
 #endif

@@ -47,27 +47,28 @@ Status Dspark::State::prepare(const Cpu& cpu, const Options& options) noexcept {
   for (const DsparkConfig::Layer& l : c.layers) window = std::max(window, l.window);
 
   Tensor table = tensor(nullptr, Element::f32, positions + c.block, b.rotary_dims);
-  KEDGE_TRY(rope, Buffer::create(table.bytes(), "rope table", options.allocator));
-  table.data = rope.data();
-  KEDGE_CHECK(fill_rope_table(table, b.rope_base, b.rope_scaling));
+  const Site site{cpu, model->accelerator().get(), options.allocator};
+  KEDGE_TRY(rope,
+            make_rope_table(table, b.rope_base, b.rope_scaling, site.device, options.allocator));
   KvCache::Options kv;
   kv.element = options.cache;
   kv.positions = positions + c.block;
   kv.allocator = options.allocator;
+  kv.storage = site.storage();
   KEDGE_TRY(cache, KvCache::create(b.layers, b.kv_heads, b.head_dim, kv));
   KEDGE_TRY(sequence, cache.claim());
 
-  Graph first(options.pending, 1), second(c.block, 1);
+  Graph first = site.graph(options.pending, 1), second = site.graph(c.block, 1);
   KEDGE_TRY(context, build_context(first, *model, cache, table));
-  KEDGE_TRY(context_plan, Plan::compile(first, cpu, options.allocator));
+  KEDGE_TRY(context_plan, site.compile(first));
   for (Tensor* t : {&context.features, &context.position, &context.sequence})
     *t = context_plan.locate(*t);
   KEDGE_TRY(block, build_block(second, *model, cache, table));
-  KEDGE_TRY(block_plan, Plan::compile(second, cpu, options.allocator));
+  KEDGE_TRY(block_plan, site.compile(second));
   for (Tensor* t : {&block.token, &block.position, &block.sequence, &block.tiles, &block.last,
                     &block.last_tiles, &block.first, &block.hidden, &block.logits})
     *t = block_plan.locate(*t);
-  KEDGE_TRY(head, MarkovHead::create(*model, cpu, block.hidden, block.logits, options.allocator));
+  KEDGE_TRY(head, MarkovHead::create(*model, site, block.hidden, block.logits));
   const std::int32_t* map = model->mapped() ? model->map() : nullptr;
   KEDGE_TRY(guesser,
             Guesser::create(cpu, c.draft_vocabulary, options.support, map, options.allocator));

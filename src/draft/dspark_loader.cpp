@@ -193,6 +193,7 @@ Result<std::shared_ptr<DsparkModel>> DsparkLoader::load(DsparkConfig config,
   model->config_ = std::move(config);
   DsparkConfig& c = model->config_;
   DsparkWeights& w = model->weights_;
+  model->accelerator_ = options_.accelerator;
   if (target != nullptr) KEDGE_CHECK(check_target(c, *target));
   if (c.taps.empty())
     return fail(Code::invalid_argument, place_,
@@ -236,7 +237,8 @@ Result<std::shared_ptr<const DsparkModel>> load_any(const ModelFiles& files,
                                                     const Model::Options& options) noexcept {
   return io::guarded(files.name(), [&]() -> Result<std::shared_ptr<const DsparkModel>> {
     KEDGE_TRY(DsparkConfig config, read_dspark_config(files));
-    DsparkLoader loader(files, options);
+    KEDGE_TRY(const Model::Options placed, beside(target.get(), options, files.name()));
+    DsparkLoader loader(files, placed);
     KEDGE_TRY(std::shared_ptr<DsparkModel> model,
               loader.load(std::move(config), std::move(target)));
     return std::shared_ptr<const DsparkModel>(std::move(model));

@@ -24,7 +24,7 @@ class Builder {
 
   // z of the token before; e is its embedding.
   Result<Tensor> bias(const Tensor& e, const Tensor& h) {
-    const Element element = op::Matmul::activation(w_.w2.element);
+    const Element element = product_input(graph_, w_.w2);
     if (c_.head == op::MarkovBias::vanilla && element == Element::f32) return e;
     op::MarkovBias::Args args;
     args.e = e;
@@ -77,12 +77,12 @@ class Builder {
 
 }  // namespace
 
-Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Cpu& cpu,
+Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site& site,
                                            const Tensor& hidden, const Tensor& all_logits,
-                                           std::int64_t slot, const Allocator& allocator) noexcept {
+                                           std::int64_t slot) noexcept {
   const DsparkConfig& c = model.config();
   const DsparkWeights& w = model.weights();
-  Graph graph(1, 1);
+  Graph graph = site.graph(1, 1);
   Builder builder(graph, model, tensor(state_.data(), Element::f32, 1, c.rank));
   Slot s;
   Tensor choice, confidence, previous, e;
@@ -105,31 +105,32 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Cpu& 
   if (slot >= first_slot_) {
     KEDGE_TRY(choice, builder.choose(logits));
   }
-  KEDGE_TRY(s.plan, Plan::compile(graph, cpu, allocator));
+  KEDGE_TRY(s.plan, site.compile(graph));
   if (!previous.empty()) s.previous = s.plan.locate(previous);
   if (!choice.empty()) s.choice = s.plan.locate(choice);
   if (!confidence.empty()) s.confidence = s.plan.locate(confidence);
   return s;
 }
 
-Result<MarkovHead> MarkovHead::create(const DsparkModel& model, const Cpu& cpu,
-                                      const Tensor& hidden, const Tensor& logits,
-                                      const Allocator& allocator) noexcept {
+Result<MarkovHead> MarkovHead::create(const DsparkModel& model, const Site& site,
+                                      const Tensor& hidden, const Tensor& logits) noexcept {
   return io::guarded("markov head", [&]() -> Result<MarkovHead> {
     const DsparkConfig& c = model.config();
     MarkovHead head;
     head.first_slot_ = c.first_slot();
     head.confidence_ = c.confidence;
     if (c.rank > 0 && c.head == op::MarkovBias::rnn) {
+      const Allocator memory =
+          site.device == nullptr ? site.allocator : site.device->memory(DeviceMemory::shared);
       KEDGE_TRY(head.state_, Buffer::zeroed(static_cast<std::size_t>(c.rank) * sizeof(float),
-                                            "markov state", allocator));
+                                            "markov state", memory));
     }
     head.slots_.resize(static_cast<std::size_t>(c.block));
     for (std::int64_t slot = 0; slot < c.block; ++slot) {
       // Only an rnn has a use for a slot that guesses nothing.
       if (slot < c.first_slot() && head.state_.data() == nullptr) continue;
       KEDGE_TRY(head.slots_[static_cast<std::size_t>(slot)],
-                head.build(model, cpu, hidden, logits, slot, allocator));
+                head.build(model, site, hidden, logits, slot));
     }
     return head;
   });

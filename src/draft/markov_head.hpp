@@ -5,6 +5,7 @@
 
 #include <vector>
 
+#include "draft/site.hpp"
 #include "kedge/draft/dspark_model.hpp"
 #include "kedge/graph/plan.hpp"
 
@@ -14,8 +15,8 @@ class MarkovHead {
  public:
   // `hidden` and `logits` are those of the block, one row per slot, and stay where they are; logits
   // are corrected in place.
-  static Result<MarkovHead> create(const DsparkModel& model, const Cpu& cpu, const Tensor& hidden,
-                                   const Tensor& logits, const Allocator& allocator) noexcept;
+  static Result<MarkovHead> create(const DsparkModel& model, const Site& site, const Tensor& hidden,
+                                   const Tensor& logits) noexcept;
 
   struct Step {
     std::int32_t choice;  // row of the draft's head with the largest logit; -1: there is a NaN
@@ -32,8 +33,8 @@ class MarkovHead {
     Plan plan;
     Tensor previous, choice, confidence;
   };
-  Result<Slot> build(const DsparkModel& model, const Cpu& cpu, const Tensor& hidden,
-                     const Tensor& logits, std::int64_t slot, const Allocator& allocator) noexcept;
+  Result<Slot> build(const DsparkModel& model, const Site& site, const Tensor& hidden,
+                     const Tensor& logits, std::int64_t slot) noexcept;
 
   std::int64_t first_slot_ = 0;
   bool confidence_ = false;

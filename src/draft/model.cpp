@@ -92,6 +92,7 @@ Result<DraftModel> DraftModel::create(std::shared_ptr<const Model> model,
   kv.element = given.cache;
   kv.positions = shape.context;
   kv.allocator = given.allocator;
+  kv.storage = model->state_storage();
   KEDGE_TRY(self.cache,
             KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
   if (!config.recurrent.empty()) {
@@ -99,6 +100,7 @@ Result<DraftModel> DraftModel::create(std::shared_ptr<const Model> model,
     KEDGE_TRY(state.policy, recurrent_policy(config.recurrent, given.length, shape.recurrent));
     state.landmarks = given.landmarks;
     state.allocator = given.allocator;
+    state.storage = kv.storage;
     KEDGE_TRY(self.recurrent, RecurrentState::create(config.recurrent, state));
   }
   const std::int64_t vocabulary = config.vocabulary;

@@ -6,6 +6,7 @@
 #include "draft/feature_text.hpp"
 #include "draft/guess.hpp"
 #include "draft/mtp_graph.hpp"
+#include "draft/site.hpp"
 #include "kedge/graph/plan.hpp"
 #include "kedge/op/attention.hpp"
 
@@ -34,19 +35,18 @@ struct Mtp::State {
   Guesser guesser;
   FeatureText text;
 
-  Result<Pass> make(const Cpu& cpu, const Tensor& table, std::int64_t rows,
-                    const Allocator& allocator) noexcept;
+  Result<Pass> make(const Site& site, const Tensor& table, std::int64_t rows) noexcept;
   Status prepare(const Cpu& cpu, const Options& options) noexcept;
   Status run(Pass& pass, std::int64_t first, std::int64_t rows, std::int64_t outputs) noexcept;
   Status guess_behind(std::int64_t end) noexcept;
 };
 
-Result<Mtp::State::Pass> Mtp::State::make(const Cpu& cpu, const Tensor& table, std::int64_t rows,
-                                          const Allocator& allocator) noexcept {
+Result<Mtp::State::Pass> Mtp::State::make(const Site& site, const Tensor& table,
+                                          std::int64_t rows) noexcept {
   Pass pass;
-  Graph graph(rows, 1);
+  Graph graph = site.graph(rows, 1);
   KEDGE_TRY(pass.v, build_mtp(graph, *model, cache, table));
-  KEDGE_TRY(pass.plan, Plan::compile(graph, cpu, allocator));
+  KEDGE_TRY(pass.plan, site.compile(graph));
   MtpValues& v = pass.v;
   for (Tensor* t : {&v.token, &v.position, &v.sequence, &v.features, &v.tiles, &v.output_row,
                     &v.hidden, &v.logits, &v.choice})
@@ -63,17 +63,18 @@ Status Mtp::State::prepare(const Cpu& cpu, const Options& options) noexcept {
   length = options.length;
   positions = options.positions > 0 ? options.positions : std::min<std::int64_t>(c.context, 8192);
   Tensor table = tensor(nullptr, Element::f32, positions + length, c.rotary_dims);
-  KEDGE_TRY(rope, Buffer::create(table.bytes(), "rope table", options.allocator));
-  table.data = rope.data();
-  KEDGE_CHECK(fill_rope_table(table, c.rope_base, c.rope_scaling));
+  const Site site{cpu, model->target().accelerator().get(), options.allocator};
+  KEDGE_TRY(rope,
+            make_rope_table(table, c.rope_base, c.rope_scaling, site.device, options.allocator));
   KvCache::Options kv;
   kv.element = options.cache;
   kv.positions = positions + length;
   kv.allocator = options.allocator;
+  kv.storage = site.storage();
   KEDGE_TRY(cache, KvCache::create(1, c.kv_heads, c.head_dim, kv));
   KEDGE_TRY(sequence, cache.claim());
-  KEDGE_TRY(text_pass, make(cpu, table, options.rows, options.allocator));
-  KEDGE_TRY(step_pass, make(cpu, table, 1, options.allocator));
+  KEDGE_TRY(text_pass, make(site, table, options.rows));
+  KEDGE_TRY(step_pass, make(site, table, 1));
   KEDGE_TRY(guesser, Guesser::create(cpu, text_pass.v.logits.width(), options.support, nullptr,
                                      options.allocator));
   Tensor all = tensor(nullptr, Element::f32, positions, c.width);

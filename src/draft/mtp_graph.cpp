@@ -38,7 +38,7 @@ Status guess(Graph& graph, const MtpModel& model, const Tensor& x, MtpValues& v)
   KEDGE_CHECK(graph.add<op::RmsNorm>({last, w.output_norm, v.hidden, c.norm_eps}));
   // Where the head wants it rounded, that is one norm more.
   Tensor h = v.hidden;
-  if (const Element e = op::Matmul::activation(w.output.element); e != Element::f32) {
+  if (const Element e = product_input(graph, w.output); e != Element::f32) {
     KEDGE_TRY(h, graph.activation(e, c.width, outputs));
     KEDGE_CHECK(graph.add<op::RmsNorm>({last, w.output_norm, h, c.norm_eps}));
   }

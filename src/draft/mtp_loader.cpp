@@ -65,7 +65,8 @@ Result<std::shared_ptr<const MtpModel>> MtpModel::load(const ModelFiles& files,
                                                        std::shared_ptr<const Model> target,
                                                        const Model::Options& options) noexcept {
   return io::guarded(files.name(), [&]() -> Result<std::shared_ptr<const MtpModel>> {
-    MtpLoader loader(files, options);
+    KEDGE_TRY(const Model::Options placed, beside(target.get(), options, files.name()));
+    MtpLoader loader(files, placed);
     KEDGE_TRY(std::shared_ptr<MtpModel> model, loader.load(std::move(target)));
     return std::shared_ptr<const MtpModel>(std::move(model));
   });

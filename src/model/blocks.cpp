@@ -8,7 +8,7 @@
 namespace kedge::inline KEDGE_ABI {
 
 Result<Tensor> Operand::of(Graph& graph, const Tensor& weight) {
-  if (!rounded(op::Matmul::activation(weight.element))) return f32_;
+  if (!rounded(product_input(graph, weight))) return f32_;
   if (q8_.empty()) {
     KEDGE_TRY(q8_, graph.activation(Element::q8_act, f32_.width()));
     KEDGE_CHECK(graph.add<op::QuantizeRows>({f32_, q8_}));
@@ -20,7 +20,7 @@ Result<Operand> Blocks::norm(const Tensor& x, const Tensor& weight,
                              std::initializer_list<Tensor> products) {
   Element element = Element::q8_act;
   for (const Tensor& p : products)
-    if (op::Matmul::activation(p.element) == Element::f32) element = Element::f32;
+    if (product_input(graph_, p) == Element::f32) element = Element::f32;
   KEDGE_TRY(const Tensor y, graph_.activation(element, c_.width));
   KEDGE_CHECK(graph_.add<op::RmsNorm>({x, weight, y, c_.norm_eps}));
   return Operand(y);

@@ -10,6 +10,12 @@
 
 namespace kedge::inline KEDGE_ABI {
 
+// What products with this weight take in this graph.
+inline Element product_input(const Graph& graph, const Tensor& weight) noexcept {
+  return graph.activations() == Graph::Activations::floats ? Element::f32
+                                                           : op::Matmul::activation(weight.element);
+}
+
 // An activation that several products read: in F32, or rounded to int8 once for all that want it.
 class Operand {
  public:
@@ -62,8 +68,8 @@ class Blocks {
                      const Tensor& x);
   // The element of what is computed in parts of `part` values for a product with `weight`: parts
   // that are no multiple of 32 cannot be rounded one by one.
-  static Element output_element(const Tensor& weight, std::int64_t part) noexcept {
-    return part % 32 == 0 ? op::Matmul::activation(weight.element) : Element::f32;
+  Element output_element(const Tensor& weight, std::int64_t part) const noexcept {
+    return part % 32 == 0 ? product_input(graph_, weight) : Element::f32;
   }
 
   Graph& graph_;

@@ -39,7 +39,9 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
   e.kv = cache.layout().pool_bytes(pages);
 
   const Tensor rope = tensor(nullptr, Element::f32, e.context, config_.rotary_dims);
-  Graph graph(shape.max_rows, shape.max_outputs);
+  const bool device = accelerator_ != nullptr;
+  Graph graph(shape.max_rows, shape.max_outputs,
+              device ? Graph::Activations::floats : Graph::Activations::rounded);
   const bool hybrid = !config_.recurrent.empty();
   RecurrentState recurrent;
   if (hybrid) {
@@ -51,12 +53,13 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
     state.policy = e.policy;
     state.sequences = shape.sequences;
     state.landmarks = shape.recurrent.landmarks;
+    state.storage = state_storage();
     KEDGE_TRY(recurrent, RecurrentState::outline(config_.recurrent, state));
     e.recurrent = RecurrentState::bytes_needed(config_.recurrent, state);
   }
   KEDGE_CHECK(
       build_transformer(graph, *this, cache, hybrid ? &recurrent : nullptr, rope, shape.taps));
-  KEDGE_TRY(e.activations, Plan::bytes_needed(graph));
+  KEDGE_TRY(e.activations, Plan::bytes_needed(graph, device));
   // Page tables of the sequences, the pool's free and shared pages, the text.
   const std::int64_t words = longest * shape.sequences + 2 * pages + e.context + 1;
   e.tables = rope.bytes() + static_cast<std::uint64_t>(words) * sizeof(std::int32_t);

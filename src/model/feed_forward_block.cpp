@@ -7,8 +7,7 @@ Status Blocks::feed_forward(const LayerWeights& l, const Tensor& x) {
   KEDGE_TRY(Operand h, norm(x, l.feed_forward_norm, {l.gate, l.up}));
   KEDGE_TRY(const Tensor gate, product(h, l.gate, l.gate_bias));
   KEDGE_TRY(const Tensor up, product(h, l.up, l.up_bias));
-  KEDGE_TRY(const Tensor gated,
-            graph_.activation(op::Matmul::activation(l.down.element), c_.feed_forward));
+  KEDGE_TRY(const Tensor gated, graph_.activation(product_input(graph_, l.down), c_.feed_forward));
   KEDGE_CHECK(graph_.add<op::SiluMul>({gate, up, gated}));
   return add_product(gated, l.down, l.down_bias, x);
 }

@@ -33,7 +33,8 @@ Result<std::uint64_t> fingerprint(const ModelConfig& c, std::span<const LoadItem
   Hash weights;
   for (const LoadItem& item : items) {
     weights.add(std::as_bytes(std::span(item.source->name)));
-    KEDGE_CHECK(add_weights(item, executor == nullptr ? serial : *executor, weights));
+    if (item.digest != 0) weights.add_value(item.digest);
+    else KEDGE_CHECK(add_weights(item, executor == nullptr ? serial : *executor, weights));
   }
   // What the weights do not say about what a model computes.
   Hash hash;

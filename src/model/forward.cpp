@@ -25,14 +25,18 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   forward.cache_ = &cache;
   forward.recurrent_ = recurrent;
   Tensor rope = tensor(nullptr, Element::f32, cache.positions(), config.rotary_dims);
-  KEDGE_TRY(forward.rope_, Buffer::create(rope.bytes(), "rope table", options.allocator));
-  rope.data = forward.rope_.data();
-  KEDGE_CHECK(fill_rope_table(rope, config.rope_base, config.rope_scaling));
+  Accelerator* const device = forward.model_->accelerator().get();
+  // Callers find out from max_top(), and look at whole logits.
+  if (device != nullptr && !device->has(op::TopK::name)) forward.options_.max_top = 0;
+  KEDGE_TRY(forward.rope_, make_rope_table(rope, config.rope_base, config.rope_scaling, device,
+                                           options.allocator));
 
-  Graph graph(options.max_rows, options.max_outputs);
+  Graph graph(options.max_rows, options.max_outputs,
+              device == nullptr ? Graph::Activations::rounded : Graph::Activations::floats);
   KEDGE_TRY(const PassValues values,
             build_transformer(graph, *forward.model_, cache, recurrent, rope, options.taps));
-  KEDGE_TRY(forward.plan_, Plan::compile(graph, cpu, options.allocator));
+  KEDGE_TRY(forward.plan_, device == nullptr ? Plan::compile(graph, cpu, options.allocator)
+                                             : Plan::compile(graph, *device, options.allocator));
   forward.token_ = forward.plan_.locate(values.token);
   forward.position_ = forward.plan_.locate(values.position);
   forward.sequence_ = forward.plan_.locate(values.sequence);
@@ -49,12 +53,37 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   forward.choice_ = forward.plan_.locate(values.choice);
   KEDGE_TRY(forward.need_, Buffer::create(static_cast<std::size_t>(options.max_outputs), "forward",
                                           options.allocator));
+  if (device != nullptr) {
+    KEDGE_CHECK(forward.compile_top(*device));
+    return forward;
+  }
   KEDGE_TRY(forward.top_memory_,
             Buffer::create(forward.place_top(forward.options_.max_top, nullptr), "top logits",
                            options.allocator));
   return forward;
 } catch (const std::bad_alloc&) {
   return fail(Code::out_of_memory, "forward", "no memory");
+}
+
+// A graph of its own, which runs only where it is asked for. It always finds max_top logits, of
+// which a caller that wants fewer sees the first.
+Status Forward::compile_top(Accelerator& device) {
+  top_ = {};
+  if (options_.max_top == 0) return {};
+  const std::int64_t outputs = options_.max_outputs;
+  Graph graph(outputs, 1, Graph::Activations::floats);
+  op::TopK::Args args;
+  KEDGE_TRY(args.x, graph.state(logits_));
+  args.k = static_cast<std::int32_t>(options_.max_top);
+  KEDGE_TRY(args.index, graph.external(Element::i32, args.k));
+  KEDGE_TRY(args.value, graph.external(Element::f32, args.k));
+  KEDGE_TRY(args.scratch, graph.activation(Element::i32, op::TopK::scratch_width(args)));
+  KEDGE_CHECK(graph.add<op::TopK>(args));
+  KEDGE_TRY(top_plan_, Plan::compile(graph, device, options_.allocator));
+  top_ = args;
+  top_.index = top_plan_.locate(args.index);
+  top_.value = top_plan_.locate(args.value);
+  return {};
 }
 
 // Points top_ into memory for k values; returns the bytes that all outputs take.
@@ -77,8 +106,8 @@ std::size_t Forward::place_top(std::int64_t k, std::byte* memory) noexcept {
 }
 
 Forward::Top Forward::top(std::int64_t i) const noexcept {
-  if (need_.as<Need>()[i] < Need::top_k || top_.x.empty()) return {};
-  const auto k = static_cast<std::size_t>(top_.k);
+  if (need_.as<Need>()[i] < Need::top_k || top_count_ == 0) return {};
+  const auto k = static_cast<std::size_t>(top_count_);
   return {{top_.index.row<std::int32_t>(i), k}, {top_.value.row<float>(i), k}};
 }
 
@@ -166,7 +195,12 @@ Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
     return fail(Code::invalid_argument, "forward", "top: expected 1..%lld, found %lld",
                 static_cast<long long>(options_.max_top), static_cast<long long>(pass.top));
   KEDGE_CHECK(plan_.run(count, outputs, pass.cancel));
-  place_top(wants_top ? pass.top : 0, top_memory_.data());
+  top_count_ = wants_top ? pass.top : 0;
+  if (plan_.accelerated() != nullptr) {
+    if (wants_top) return top_plan_.run(outputs, 0, pass.cancel);
+    return {};
+  }
+  place_top(top_count_, top_memory_.data());
   if (!wants_top) return {};
   return cpu_.run<op::TopK>(top_, outputs);
 }

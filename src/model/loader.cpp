@@ -15,8 +15,8 @@ using io::Shown;
 
 namespace {
 
-constexpr std::size_t round_up(std::size_t n) {
-  return (n + Buffer::alignment - 1) / Buffer::alignment * Buffer::alignment;
+constexpr std::size_t round_up(std::size_t n, std::size_t step) {
+  return (n + step - 1) / step * step;
 }
 
 bool ends_with(std::string_view text, std::string_view end) {
@@ -56,7 +56,7 @@ Result<const FileTensor*> ModelLoader::find(const std::string& name, int rank, s
 
 LoadItem& ModelLoader::place(const FileTensor* source, Tensor& target, std::size_t bytes) {
   items_.push_back({source, &target, bytes_, bytes});
-  bytes_ += round_up(bytes);
+  bytes_ += round_up(bytes, options_.accelerator ? device_alignment : Buffer::alignment);
   return items_.back();
 }
 
@@ -70,8 +70,12 @@ Status ModelLoader::matrix(const FileTensor* t, std::int64_t rows, bool may_quan
     return fail(Code::unsupported, t->name.c_str(), "%s needs a width divisible by %u, found %lld",
                 to_string(element), block, static_cast<long long>(width));
   target = tensor(nullptr, element, rows, width);
-  target.layout = Layout::panel16;
-  place(t, target, cpu::packed_bytes(target.element, rows, width)).runs = runs;
+  if (!options_.accelerator) target.layout = Layout::panel16;
+  LoadItem& item =
+      place(t, target,
+            options_.accelerator ? target.bytes() : cpu::packed_bytes(target.element, rows, width));
+  item.runs = runs;
+  item.matrix = true;
   return {};
 }
 
@@ -213,6 +217,7 @@ Result<std::shared_ptr<Model>> ModelLoader::describe(ModelConfig config, const P
     return fail(Code::unsupported, place_, "quantize: there is no quantizer for %s",
                 to_string(*options_.quantize));
   auto model = std::make_shared<Model>();
+  model->accelerator_ = options_.accelerator;
   used_.assign(files_.tensors().size(), false);
   ModelWeights& w = model->weights_;
   KEDGE_CHECK(layers(config, names, w));
@@ -236,23 +241,54 @@ Result<std::shared_ptr<Model>> ModelLoader::describe(ModelConfig config, const P
 
 std::size_t ModelLoader::loading_bytes() const noexcept {
   const Packer::Buffers buffers = Packer::buffers(items_, options_);
-  return buffers.slice + buffers.scratch;
+  return buffers.slice + buffers.scratch + buffers.made;
 }
 
-Status ModelLoader::fill(Buffer& memory, Packer& packer) {
+// One buffer; on a device as few as its allocations allow.
+Status ModelLoader::take_memory(WeightMemory& memory) {
+  Accelerator* const device = options_.accelerator.get();
+  if (device == nullptr) {
+    KEDGE_TRY(Buffer whole, Buffer::create(bytes_, "weights", options_.allocator));
+    for (const LoadItem& item : items_) {
+      item.target->data = whole.data() + item.offset;
+      // Between tensors, so that equal models are equal in every byte.
+      std::memset(item.target->data + item.bytes, 0,
+                  round_up(item.bytes, Buffer::alignment) - item.bytes);
+    }
+    memory.add(std::move(whole));
+    return {};
+  }
+  KEDGE_CHECK(device->expect_room(bytes_, "weights"));
+  const std::uint64_t most = device->max_allocation() / device_alignment * device_alignment;
+  for (std::size_t first = 0, end = 0; first < items_.size(); first = end) {
+    const std::size_t begin = items_[first].offset;
+    std::size_t bytes = 0;
+    for (; end < items_.size(); ++end) {
+      const std::size_t with = items_[end].offset + round_up(items_[end].bytes, device_alignment);
+      if (with - begin > most) break;
+      bytes = with - begin;
+    }
+    if (end == first)
+      return fail(Code::unsupported, items_[first].source->name.c_str(),
+                  "%zu bytes, %s allocates at most %" PRIu64 " at once", items_[first].bytes,
+                  device->name(), most);
+    KEDGE_TRY(Buffer part, Buffer::create(bytes, "weights", device->memory(DeviceMemory::weights)));
+    for (std::size_t i = first; i < end; ++i)
+      items_[i].target->data = part.data() + (items_[i].offset - begin);
+    memory.add(std::move(part));
+  }
+  return {};
+}
+
+Status ModelLoader::fill(WeightMemory& memory, Packer& packer) {
   const std::uint64_t needed = std::uint64_t{bytes_} + loading_bytes();
   if (options_.memory_budget != 0 && needed > options_.memory_budget)
     return fail(Code::out_of_memory, place_,
                 "the weights need %zu bytes and loading them %zu more, the budget is %" PRIu64,
                 bytes_, loading_bytes(), options_.memory_budget);
   KEDGE_CHECK(packer.reserve(items_));
-  KEDGE_TRY(memory, Buffer::create(bytes_, "weights", options_.allocator));
-  for (const LoadItem& item : items_) {
-    item.target->data = memory.data() + item.offset;
-    // Between tensors, so that equal models are equal in every byte.
-    std::memset(item.target->data + item.bytes, 0, round_up(item.bytes) - item.bytes);
-  }
-  for (const LoadItem& item : items_) KEDGE_CHECK(packer.pack(item));
+  KEDGE_CHECK(take_memory(memory));
+  for (LoadItem& item : items_) KEDGE_CHECK(packer.pack(item));
   return {};
 }
 

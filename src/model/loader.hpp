@@ -25,22 +25,36 @@ struct RowRuns {
 // What happens to a vector's values on the way.
 enum class Conversion : std::uint8_t { none, add_one, minus_exp };
 
-// One tensor of the files and its place in the model's memory. Matrices go into panels, vectors and
-// the taps of a convolution become F32.
+// One tensor of the files and its place in the model's memory. Matrices go into panels, or stay
+// rows on an accelerator; vectors and the taps of a convolution become F32.
 struct LoadItem {
   const FileTensor* source;
   Tensor* target;
   std::size_t offset, bytes;
   Conversion conversion = Conversion::none;
   RowRuns runs = {};
+  bool matrix = false;
+  std::uint64_t digest = 0;  // of the target's bytes, where the host does not see them
 
-  bool is_matrix() const noexcept { return target->layout == Layout::panel16; }
+  bool is_matrix() const noexcept { return matrix; }
   std::uint64_t stored() const noexcept {  // bytes of the source that it takes
     if (!is_matrix()) return source->bytes;
     return static_cast<std::uint64_t>(target->rows()) *
            row_bytes(source->element, source->extent[1]);
   }
 };
+
+// What a drafter is loaded with: where its target is.
+inline Result<Model::Options> beside(const Model* target, const Model::Options& options,
+                                     const char* place) {
+  Model::Options placed = options;
+  if (target == nullptr) return placed;
+  if (placed.accelerator == nullptr) placed.accelerator = target->accelerator();
+  if (placed.accelerator != target->accelerator())
+    return fail(Code::invalid_argument, place,
+                "a drafter that has weights of its target must be where that is");
+  return placed;
+}
 
 class ModelLoader {
  public:
@@ -69,7 +83,8 @@ class ModelLoader {
                Tensor& target);
   LoadItem& place(const FileTensor* source, Tensor& target, std::size_t bytes);
   // Takes memory for all items and fills it; refused when the budget does not allow it.
-  Status fill(Buffer& memory, Packer& packer);
+  Status fill(WeightMemory& memory, Packer& packer);
+  Status take_memory(WeightMemory& memory);
   Status part(const LayerPart& part, const std::string& prefix, const ModelConfig& config,
               const PartNames& names, LayerWeights& layer);
   Status layers(const ModelConfig& config, const PartNames& names, ModelWeights& weights);

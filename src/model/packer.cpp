@@ -59,6 +59,10 @@ Packer::Buffers Packer::buffers(std::span<const LoadItem> items,
     if (quantizes(item))
       b.scratch = std::max(
           b.scratch, workers * Slice::scratch_bytes(item.target->element, item.target->width()));
+    if (options.accelerator && !item.is_matrix()) b.made = std::max(b.made, item.bytes);
+    if (options.accelerator && quantizes(item))
+      b.made = std::max(b.made, slice_panels(item, workers) *
+                                    cpu::panel_bytes(item.target->element, item.target->width()));
   }
   return b;
 }
@@ -68,6 +72,7 @@ Status Packer::reserve(std::span<const LoadItem> items) noexcept {
   const Buffers b = buffers(items, options_);
   KEDGE_TRY(slice_, Buffer::create(b.slice, "reading weights", options_.allocator));
   KEDGE_TRY(scratch_, Buffer::create(b.scratch, "quantizing weights", options_.allocator));
+  KEDGE_TRY(made_, Buffer::create(b.made, "weights for the device", options_.allocator));
   return {};
 }
 
@@ -146,17 +151,33 @@ void Packer::convert(Conversion conversion, const Tensor& vector) noexcept {
                                                   : -static_cast<float>(math::exp(values[i]));
 }
 
-Status Packer::pack(const LoadItem& item) noexcept {
-  const FileTensor& t = *item.source;
-  if (!item.is_matrix()) {
-    if (item.target->rank == 2) {
-      KEDGE_CHECK(read_taps(t, *item.target));
-    } else {
-      KEDGE_CHECK(read_vector(t, *item.target));
-      convert(item.conversion, *item.target);
-    }
-    return advance(t.bytes, t);
+Status Packer::send(const LoadItem& item, std::size_t offset, const std::byte* bytes,
+                    std::size_t size, Hash& digest) noexcept {
+  digest.add({bytes, size});
+  return options_.accelerator->write(item.target->data + offset, bytes, size);
+}
+
+Status Packer::pack_vector(LoadItem& item) noexcept {
+  Tensor target = *item.target;
+  if (options_.accelerator) target.data = made_.data();
+  if (target.rank == 2) {
+    KEDGE_CHECK(read_taps(*item.source, target));
+  } else {
+    KEDGE_CHECK(read_vector(*item.source, target));
+    convert(item.conversion, target);
   }
+  if (options_.accelerator) {
+    Hash digest;
+    KEDGE_CHECK(send(item, 0, target.data, target.bytes(), digest));
+    item.digest = digest.value();
+  }
+  return advance(item.source->bytes, *item.source);
+}
+
+Status Packer::pack(LoadItem& item) noexcept {
+  if (!item.is_matrix()) return pack_vector(item);
+  const FileTensor& t = *item.source;
+  Hash digest;
   const std::int64_t all = item.target->rows(), panels = cpu::panel_count(all);
   const auto step = static_cast<std::int64_t>(slice_panels(item, worker_count(options_)));
   for (std::int64_t first = 0; first < panels; first += step) {
@@ -165,8 +186,15 @@ Status Packer::pack(const LoadItem& item) noexcept {
     const std::int64_t rows = std::min(count * cpu::panel_rows, all - first_row);
     KEDGE_TRY(const std::byte* bytes, read_rows(item, first_row, rows));
     KEDGE_CHECK(pack_slice(item, bytes, first, count));
+    if (options_.accelerator) {
+      const std::size_t row = row_bytes(item.target->element, item.target->width());
+      KEDGE_CHECK(send(item, static_cast<std::size_t>(first_row) * row,
+                       quantizes(item) ? made_.data() : bytes, static_cast<std::size_t>(rows) * row,
+                       digest));
+    }
     KEDGE_CHECK(advance(static_cast<std::uint64_t>(rows) * row_bytes(t.element, t.extent[1]), t));
   }
+  if (options_.accelerator) item.digest = digest.value();
   return {};
 }
 
@@ -195,10 +223,12 @@ Status Packer::pack_slice(const LoadItem& item, const std::byte* rows, std::int6
   const FileTensor& t = *item.source;
   const std::int64_t first_row = first * cpu::panel_rows, width = t.extent[1];
   const std::int64_t count = std::min(panels * cpu::panel_rows, item.target->rows() - first_row);
+  const bool device = options_.accelerator != nullptr;
   Slice slice{tensor(rows, t.element, count, width),
               item.target->element,
-              item.target->data,
-              first,
+              device ? Layout::row_major : Layout::panel16,
+              device ? made_.data() : item.target->data,
+              device ? 0 : first,
               panels,
               (panels + workers - 1) / workers,
               scratch_.data(),

@@ -1,5 +1,6 @@
 #include "kedge/model/rope_table.hpp"
 
+#include "kedge/backend/accelerator.hpp"
 #include "kedge/core/math.hpp"
 #include "kedge/core/os/fp_env.hpp"
 
@@ -147,6 +148,19 @@ Status fill_rope_table(const Tensor& table, double base, const RopeScaling& scal
     }
   }
   return {};
+}
+
+Result<Buffer> make_rope_table(Tensor& table, double base, const RopeScaling& scaling,
+                               Accelerator* device, const Allocator& allocator) noexcept {
+  KEDGE_TRY(Buffer memory, Buffer::create(table.bytes(), "rope table", allocator));
+  table.data = memory.data();
+  KEDGE_CHECK(fill_rope_table(table, base, scaling));
+  if (device == nullptr) return memory;
+  KEDGE_TRY(Buffer there,
+            Buffer::create(table.bytes(), "rope table", device->memory(DeviceMemory::weights)));
+  KEDGE_CHECK(device->write(there.data(), table.data, table.bytes()));
+  table.data = there.data();
+  return there;
 }
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -1,6 +1,7 @@
 #include "model/slice.hpp"
 
 #include <algorithm>
+#include <cstring>
 
 #include "kedge/core/block.hpp"
 #include "kedge/core/quantize.hpp"
@@ -33,6 +34,7 @@ void Slice::run(void* slice, std::size_t task) noexcept {
   if (s.check && !s.check_rows(first * cpu::panel_rows, count * cpu::panel_rows)) return;
   if (s.target != s.rows.element)
     return s.quantize_panels(s.scratch + task * scratch_bytes(s.target, width), first, count);
+  if (s.layout == Layout::row_major) return;
   std::byte* const packed =
       s.packed + static_cast<std::size_t>(s.first_panel) * cpu::panel_bytes(s.target, width);
   cpu::pack(s.rows, packed, first, count);
@@ -63,8 +65,9 @@ void Slice::quantize_panels(std::byte* memory, std::int64_t first, std::int64_t 
       if (!quantize_row(target, values, width, quantized + static_cast<std::size_t>(r) * row))
         return keep_lowest(too_large, top + r);
     }
-    cpu::pack(tensor(quantized, target, n, width),
-              packed + static_cast<std::size_t>(first_panel + p) * stride, 0, 1);
+    std::byte* const to = packed + static_cast<std::size_t>(first_panel + p) * stride;
+    if (layout == Layout::panel16) cpu::pack(tensor(quantized, target, n, width), to, 0, 1);
+    else std::memcpy(to, quantized, static_cast<std::size_t>(n) * row);
   }
 }
 

@@ -11,9 +11,11 @@
 namespace kedge::inline KEDGE_ABI {
 
 struct Slice {
-  Tensor rows;        // as stored, `first_panel` on
-  Element target;     // of the packed matrix
-  std::byte* packed;  // the whole packed matrix
+  Tensor rows;     // as stored, `first_panel` on
+  Element target;  // of the packed matrix
+  // Panels of the whole packed matrix; rows of this slice alone, if they are not as in the file.
+  Layout layout;
+  std::byte* packed;
   std::int64_t first_panel, panels, panels_per_task;
   std::byte* scratch;  // scratch_bytes() per task, when the element changes
   bool check;

@@ -105,8 +105,8 @@ class Builder {
     graph_.begin_outputs();
     KEDGE_TRY(const Tensor last, graph_.activation(Element::f32, c_.width, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::RowLookup>({v_.output_row, x, last}));
-    KEDGE_TRY(Tensor h, graph_.activation(op::Matmul::activation(w.output.element), c_.width,
-                                          Graph::Extent::outputs));
+    KEDGE_TRY(Tensor h,
+              graph_.activation(product_input(graph_, w.output), c_.width, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::RmsNorm>({last, w.output_norm, h, c_.norm_eps}));
     KEDGE_TRY(v_.logits, graph_.external(Element::f32, c_.vocabulary, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::Matmul>({h, w.output, {}, v_.logits}));

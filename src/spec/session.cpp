@@ -59,6 +59,12 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   kv.sequences = options.sequences;
   kv.pages = options.pages;
   kv.allocator = options.allocator;
+  engine.accelerator = model->accelerator();
+  if (engine.accelerator) {
+    KEDGE_TRY(const MemoryEstimate needed, model->estimate(shape));
+    KEDGE_CHECK(engine.accelerator->expect_room(needed.session(), place));
+  }
+  kv.storage = model->state_storage();
   KEDGE_TRY(engine.cache,
             KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
 
@@ -69,6 +75,7 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
     state.sequences = options.sequences;
     state.landmarks = options.recurrent.landmarks;
     state.allocator = options.allocator;
+    state.storage = kv.storage;
     KEDGE_TRY(engine.recurrent, RecurrentState::create(config.recurrent, state));
   }
 

@@ -21,10 +21,11 @@ Result<KvCache> KvCache::create(std::int64_t layers, std::int64_t kv_heads, std:
   cache.max_pages_ = (options.positions + page_positions - 1) / page_positions;
   cache.pages_ = options.pages > 0 ? options.pages : cache.max_pages_ * options.sequences;
   const auto words = [](std::int64_t n) { return static_cast<std::size_t>(n) * 4; };
-  KEDGE_TRY(cache.memory_,
-            Buffer::create(cache.layout_.pool_bytes(cache.pages_), place, options.allocator));
+  cache.by_layer_ = options.storage.allocate != nullptr;
+  const Allocator& storage = cache.by_layer_ ? options.storage : options.allocator;
+  KEDGE_TRY(cache.memory_, Buffer::create(cache.layout_.pool_bytes(cache.pages_), place, storage));
   KEDGE_TRY(cache.table_,
-            Buffer::zeroed(words(cache.max_pages_ * cache.sequences_), place, options.allocator));
+            Buffer::zeroed(words(cache.max_pages_ * cache.sequences_), place, storage));
   KEDGE_TRY(cache.used_, Buffer::create(words(cache.sequences_), place, options.allocator));
   KEDGE_TRY(cache.free_, Buffer::create(words(cache.pages_), place, options.allocator));
   KEDGE_TRY(cache.shares_, Buffer::zeroed(words(cache.pages_), place, options.allocator));
@@ -67,15 +68,20 @@ void KvCache::shorten(std::int32_t sequence, std::int64_t length) noexcept {
   while (used > kept) give_back(table(sequence)[--used]);
 }
 
+void KvCache::move_page(std::int64_t page, std::byte* memory, bool in) const noexcept {
+  for (std::int64_t layer = 0; layer < layout_.layers; ++layer, memory += layer_bytes()) {
+    std::byte* const part = layer_part(page, layer);
+    std::memcpy(in ? part : memory, in ? memory : part, layer_bytes());
+  }
+}
+
 void KvCache::move_row(std::int32_t sequence, std::int64_t from, std::int64_t to) noexcept {
-  const std::byte* source = page(table(sequence)[from / page_positions]);
-  std::byte* target = page(table(sequence)[to / page_positions]);
+  const std::int32_t source = table(sequence)[from / page_positions],
+                     target = table(sequence)[to / page_positions];
   for (std::int64_t layer = 0; layer < layout_.layers; ++layer)
-    for (std::int64_t head = 0; head < layout_.kv_heads; ++head) {
-      const std::size_t block = layout_.offset(0, layer, head);
-      copy_slot(layout_, source + block, from % page_positions, target + block,
-                to % page_positions);
-    }
+    for (std::int64_t head = 0; head < layout_.kv_heads; ++head)
+      copy_slot(layout_, head_block(source, layer, head), from % page_positions,
+                head_block(target, layer, head), to % page_positions);
   ++moved_rows_;
 }
 
@@ -120,7 +126,8 @@ Status KvCache::reserve(std::int32_t sequence, std::int64_t length, std::int64_t
     if (shares[pages[i]] == 1) continue;
     const std::int32_t own = take();
     if (i == first && length % page_positions != 0) {  // it holds positions that stay
-      std::memcpy(page(own), page(pages[i]), layout_.page_bytes());
+      for (std::int64_t layer = 0; layer < layout_.layers; ++layer)
+        std::memcpy(layer_part(own, layer), layer_part(pages[i], layer), layer_bytes());
       ++copied_pages_;
     }
     give_back(pages[i]);

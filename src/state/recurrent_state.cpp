@@ -4,6 +4,7 @@
 
 #include <algorithm>
 
+#include "kedge/backend/accelerator.hpp"
 #include "kedge/op/conv_state.hpp"
 #include "kedge/op/gated_delta.hpp"
 
@@ -39,12 +40,13 @@ Status check_shape(const RecurrentShape& s) noexcept {
   return {};
 }
 
-struct Sizes {
-  std::int64_t planes, records, columns;
-};
-Sizes sizes_of(const RecurrentShape& shape, const RecurrentState::Options& o) noexcept {
-  return {o.policy.planes() * o.sequences + o.landmarks, o.policy.record_slots() * o.sequences,
-          o.policy.window_slots(shape) * o.sequences + o.landmarks * (shape.conv_width - 1)};
+std::int64_t plane_count(const RecurrentState::Options& o) noexcept {
+  return o.policy.planes() * o.sequences + o.landmarks;
+}
+// Of one layer. A device's kernels want each layer to begin where a binding may.
+std::uint64_t part_bytes(std::int64_t rows, std::int64_t width, bool device) noexcept {
+  const std::uint64_t bytes = static_cast<std::uint64_t>(rows * width) * sizeof(float);
+  return device ? (bytes + device_alignment - 1) / device_alignment * device_alignment : bytes;
 }
 std::uint64_t times(std::int64_t n, std::uint64_t bytes) noexcept {
   return static_cast<std::uint64_t>(n) * bytes;
@@ -55,9 +57,14 @@ std::uint64_t times(std::int64_t n, std::uint64_t bytes) noexcept {
 std::uint64_t RecurrentState::bytes_needed(const RecurrentShape& shape,
                                            const Options& options) noexcept {
   if (shape.empty()) return 0;
-  const Sizes n = sizes_of(shape, options);
-  return times(n.planes, shape.plane_bytes()) + times(n.records, shape.record_bytes()) +
-         times(n.columns, shape.column_bytes());
+  const RecurrentPolicy& policy = options.policy;
+  const bool device = options.storage.allocate != nullptr;
+  return times(shape.layers, part_bytes(plane_count(options), shape.plane_width(), device) +
+                                 part_bytes(policy.record_slots() * options.sequences,
+                                            shape.record_width(), device) +
+                                 part_bytes(policy.window_slots(shape) * options.sequences,
+                                            shape.column_width(), device)) +
+         times(options.landmarks * (shape.conv_width - 1), shape.column_bytes());
 }
 
 Result<RecurrentState> RecurrentState::outline(const RecurrentShape& shape,
@@ -74,17 +81,18 @@ Result<RecurrentState> RecurrentState::outline(const RecurrentShape& shape,
     return fail(Code::invalid_argument, place,
                 "expected 1..4096 sequences and 0..65536 landmarks, found %lld and %lld",
                 number(options.sequences), number(options.landmarks));
-  const Sizes sizes = sizes_of(shape, options);
-  if (static_cast<double>(sizes.planes) * static_cast<double>(shape.plane_bytes()) > 0x1p60)
-    return fail(Code::out_of_memory, place, "%lld planes of %llu bytes", number(sizes.planes),
+  const std::int64_t planes = plane_count(options);
+  if (static_cast<double>(planes) * static_cast<double>(shape.plane_bytes()) > 0x1p60)
+    return fail(Code::out_of_memory, place, "%lld planes of %llu bytes", number(planes),
                 static_cast<unsigned long long>(shape.plane_bytes()));
   RecurrentState r;
   r.shape_ = shape;
   r.policy_ = policy;
   r.allocator_ = options.allocator;
+  r.device_ = options.storage.allocate != nullptr;
   r.sequences_ = options.sequences;
   r.landmark_room_ = options.landmarks;
-  r.planes_ = sizes.planes;
+  r.planes_ = planes;
   r.outline_ = true;
   // What its tensors point to; nobody reads it.
   KEDGE_TRY(r.state_, Buffer::create(Buffer::alignment, place, options.allocator));
@@ -100,9 +108,14 @@ Result<RecurrentState> RecurrentState::create(const RecurrentShape& shape,
     KEDGE_TRY(buffer, Buffer::create(times(count, size), place, options.allocator));
     return {};
   };
-  KEDGE_CHECK(room(r.state_, r.planes_, shape.plane_bytes()));
-  KEDGE_CHECK(room(r.records_, r.record_slots() * r.sequences_, shape.record_bytes()));
-  KEDGE_CHECK(room(r.window_, r.window_slots() * r.sequences_, shape.column_bytes()));
+  const auto parts = [&](Buffer& buffer, std::int64_t rows, std::int64_t width) -> Status {
+    KEDGE_TRY(buffer, Buffer::create(times(shape.layers, part_bytes(rows, width, r.device_)), place,
+                                     r.device_ ? options.storage : options.allocator));
+    return {};
+  };
+  KEDGE_CHECK(parts(r.state_, r.planes_, shape.plane_width()));
+  KEDGE_CHECK(parts(r.records_, r.record_slots() * r.sequences_, shape.record_width()));
+  KEDGE_CHECK(parts(r.window_, r.window_slots() * r.sequences_, shape.column_width()));
   KEDGE_CHECK(
       room(r.landmark_columns_, r.landmark_room_ * (shape.conv_width - 1), shape.column_bytes()));
   KEDGE_CHECK(room(r.texts_, r.sequences_, sizeof(Text)));
@@ -126,7 +139,7 @@ Tensor RecurrentState::part(const Buffer& memory, std::int64_t layer, std::int64
                             std::int64_t width) const noexcept {
   if (rows == 0) return {};
   if (outline_) return tensor(state_.data(), Element::f32, rows, width);
-  return tensor(memory.data() + static_cast<std::size_t>(layer * rows * width) * sizeof(float),
+  return tensor(memory.data() + static_cast<std::size_t>(layer) * part_bytes(rows, width, device_),
                 Element::f32, rows, width);
 }
 Tensor RecurrentState::state(std::int64_t layer) const noexcept {

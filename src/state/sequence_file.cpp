@@ -75,15 +75,13 @@ Status Sequence::save(io::Sink& sink, std::uint64_t fingerprint) const noexcept 
   head[fields] = static_cast<std::uint64_t>(length_);
   head[fields + 1] = Hash::of(std::as_bytes(std::span(head, fields + 1)));
   KEDGE_CHECK(sink.write(std::as_bytes(std::span(head))));
-  KEDGE_TRY(const Buffer last, Buffer::create(layout.page_bytes(), place));
+  KEDGE_TRY(const Buffer copy, Buffer::create(layout.page_bytes(), place));
+  const std::span<const std::byte> page{copy.data(), copy.size()};
   Hash digest;
   for (std::int64_t i = 0; i < pages_of(length_); ++i) {
-    std::span<const std::byte> page{cache_->page_of(index_, i), layout.page_bytes()};
-    if (length_ - i * page_positions < page_positions) {
-      std::memcpy(last.data(), page.data(), page.size());
-      clear_positions(layout, last.data(), length_ - i * page_positions);
-      page = {last.data(), page.size()};
-    }
+    cache_->read_page(index_, i, copy.data());
+    if (length_ - i * page_positions < page_positions)
+      clear_positions(layout, copy.data(), length_ - i * page_positions);
     digest.add(page);
     KEDGE_CHECK(sink.write(page));
   }
@@ -122,10 +120,12 @@ Result<std::uint64_t> Sequence::load(const io::Source& source, std::uint64_t off
     return fail(Code::out_of_memory, source.name(), "saved sequence: needs %lld pages, %lld free",
                 static_cast<long long>(count), static_cast<long long>(cache_->free_pages()));
   // Into pages that belong to nobody.
+  KEDGE_TRY(const Buffer copy, Buffer::create(layout.page_bytes(), place));
+  const std::span<std::byte> page{copy.data(), copy.size()};
   Hash digest;
   for (std::int64_t i = 0; i < count; ++i) {
-    const std::span<std::byte> page{cache_->free_page(i), layout.page_bytes()};
     KEDGE_CHECK(source.read(offset, page));
+    cache_->write_free_page(i, page.data());
     digest.add(page);
     offset += page.size();
   }

@@ -2,6 +2,7 @@
 #include <algorithm>
 
 #include "device.hpp"
+#include "kedge/core/os/address_space.hpp"
 
 namespace kedge::inline KEDGE_ABI::vulkan {
 
@@ -16,6 +17,7 @@ Memory::~Memory() {
   // Freeing unmaps. Nothing is pending: every submission was waited for.
   if (buffer != VK_NULL_HANDLE) d->DestroyBuffer(d->handle, buffer, nullptr);
   if (memory != VK_NULL_HANDLE) d->FreeMemory(d->handle, memory, nullptr);
+  if (reserved != nullptr) os::release_addresses(reserved, size);
 }
 
 // Staging wants coherent host memory, cached if there is some, for reading back. Everything else
@@ -55,7 +57,7 @@ Status Device::allocate(std::uint64_t bytes, const char* purpose, Place place,
   memory.size = bytes;
   VkBufferCreateInfo create{};
   create.sType = VK_STRUCTURE_TYPE_BUFFER_CREATE_INFO;
-  create.size = std::max<std::uint64_t>(bytes, 4);
+  create.size = std::max<std::uint64_t>((bytes + 7) / 8 * 8, 4);  // shaders read pairs of words
   create.usage = VK_BUFFER_USAGE_STORAGE_BUFFER_BIT | VK_BUFFER_USAGE_TRANSFER_SRC_BIT |
                  VK_BUFFER_USAGE_TRANSFER_DST_BIT;
   const auto no_memory = [&](const char* why) {
@@ -78,6 +80,7 @@ Status Device::allocate(std::uint64_t bytes, const char* purpose, Place place,
   allocate_info.sType = VK_STRUCTURE_TYPE_MEMORY_ALLOCATE_INFO;
   allocate_info.allocationSize = needs.size;
   allocate_info.memoryTypeIndex = type;
+  memory.heap = memory_.memoryTypes[type].heapIndex;
   result = AllocateMemory(handle, &allocate_info, nullptr, &memory.memory);
   if (result != VK_SUCCESS) {
     memory.memory = VK_NULL_HANDLE;

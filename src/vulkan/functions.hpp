@@ -16,6 +16,8 @@
   F(GetPhysicalDeviceProperties2)           \
   F(GetPhysicalDeviceFeatures2)             \
   F(GetPhysicalDeviceMemoryProperties)      \
+  F(GetPhysicalDeviceMemoryProperties2)     \
+  F(EnumerateDeviceExtensionProperties)     \
   F(GetPhysicalDeviceQueueFamilyProperties) \
   F(CreateDevice)                           \
   F(GetDeviceProcAddr)
@@ -28,6 +30,7 @@
   F(CreateSemaphore)                 \
   F(DestroySemaphore)                \
   F(WaitSemaphores)                  \
+  F(GetSemaphoreCounterValue)        \
   F(CreateBuffer)                    \
   F(DestroyBuffer)                   \
   F(GetBufferMemoryRequirements)     \
@@ -42,6 +45,9 @@
   F(CreatePipelineLayout)            \
   F(DestroyPipelineLayout)           \
   F(CreateComputePipelines)          \
+  F(CreatePipelineCache)             \
+  F(DestroyPipelineCache)            \
+  F(GetPipelineCacheData)            \
   F(DestroyPipeline)                 \
   F(CreateDescriptorPool)            \
   F(DestroyDescriptorPool)           \

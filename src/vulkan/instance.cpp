@@ -155,7 +155,17 @@ Result<std::shared_ptr<Instance>> Instance::create(const Vulkan::Options& option
   return self;
 }
 
+Result<std::shared_ptr<Instance>> Instance::adopt(PFN_vkGetInstanceProcAddr get,
+                                                  VkInstance instance) {
+  auto self = std::make_shared<Instance>();
+  self->adopted_ = true;
+  self->instance_ = instance;
+  KEDGE_CHECK(self->load(get));
+  return self;
+}
+
 Instance::~Instance() {
+  if (adopted_) return;
   if (messenger_ != VK_NULL_HANDLE) destroy_messenger_(instance_, messenger_, nullptr);
   if (instance_ != VK_NULL_HANDLE && DestroyInstance != nullptr)
     DestroyInstance(instance_, nullptr);

@@ -13,6 +13,9 @@ namespace kedge::inline KEDGE_ABI::vulkan {
 class Instance {
  public:
   static Result<std::shared_ptr<Instance>> create(const Vulkan::Options& options);
+  // The host's, which stays the host's.
+  static Result<std::shared_ptr<Instance>> adopt(PFN_vkGetInstanceProcAddr get,
+                                                 VkInstance instance);
   Instance() = default;
   Instance(const Instance&) = delete;
   ~Instance();
@@ -32,6 +35,7 @@ class Instance {
   Status watch(PFN_vkGetInstanceProcAddr get,
                const VkDebugUtilsMessengerCreateInfoEXT& info) noexcept;
 
+  bool adopted_ = false;
   os::Library library_;  // closed last
   VkInstance instance_ = VK_NULL_HANDLE;
   VkDebugUtilsMessengerEXT messenger_ = VK_NULL_HANDLE;

@@ -1,5 +1,9 @@
 // Pipelines by (module, bindings, push constants, specialization constants).
+#include <algorithm>
+#include <cstring>
+
 #include "device.hpp"
+#include "kedge/core/hash.hpp"
 
 namespace kedge::inline KEDGE_ABI::vulkan {
 
@@ -41,19 +45,15 @@ Result<Device::Layout> Device::layout(std::uint32_t bindings, std::uint32_t push
   return made;
 }
 
-Result<Pipeline> Device::pipeline(const Dispatch& d) {
-  Key key{d.shader, d.bindings, d.push_bytes, {d.constant, d.constant + d.constants}};
-  const auto found = pipelines_.find(key);
-  if (found != pipelines_.end()) return found->second;
-  KEDGE_TRY(const Layout layouts, layout(d.bindings, d.push_bytes));
-
+VkResult Device::compile(const Dispatch& d, VkPipelineLayout layout,
+                         VkPipeline& pipeline) const noexcept {
   VkShaderModuleCreateInfo module_info{};
   module_info.sType = VK_STRUCTURE_TYPE_SHADER_MODULE_CREATE_INFO;
   module_info.codeSize = d.shader->count * 4;
   module_info.pCode = d.shader->words;
   VkShaderModule module = VK_NULL_HANDLE;
   VkResult result = CreateShaderModule(handle, &module_info, nullptr, &module);
-  if (result != VK_SUCCESS) return refuse(d.shader->name, result);
+  if (result != VK_SUCCESS) return result;
 
   VkSpecializationMapEntry entries[Dispatch::max_constants] = {};
   for (std::uint32_t i = 0; i < d.constants; ++i) entries[i] = {i, i * 4, 4};
@@ -69,16 +69,119 @@ Result<Pipeline> Device::pipeline(const Dispatch& d) {
   create.stage.module = module;
   create.stage.pName = "main";
   create.stage.pSpecializationInfo = &specialization;
-  create.layout = layouts.layout;
-  Pipeline& made = pipelines_[std::move(key)];
-  made = {VK_NULL_HANDLE, layouts.layout, layouts.set};
-  result = CreateComputePipelines(handle, VK_NULL_HANDLE, 1, &create, nullptr, &made.pipeline);
+  create.layout = layout;
+  result = CreateComputePipelines(handle, cache_, 1, &create, nullptr, &pipeline);
   DestroyShaderModule(handle, module, nullptr);
-  if (result != VK_SUCCESS) {
-    std::erase_if(pipelines_, [&](const auto& entry) { return &entry.second == &made; });
-    return refuse(d.shader->name, result);
+  if (result != VK_SUCCESS) pipeline = VK_NULL_HANDLE;
+  return result;
+}
+
+Result<Pipeline> Device::pipeline(const Dispatch& d) {
+  Key key{d.shader, d.bindings, d.push_bytes, {d.constant, d.constant + d.constants}};
+  const auto found = pipelines_.find(key);
+  if (found != pipelines_.end()) return found->second;
+  KEDGE_TRY(const Layout layouts, layout(d.bindings, d.push_bytes));
+  // The place first, so that nothing can fail once there is something to destroy.
+  const auto made =
+      pipelines_.emplace(std::move(key), Pipeline{VK_NULL_HANDLE, layouts.layout, layouts.set})
+          .first;
+  const VkResult result = compile(d, layouts.layout, made->second.pipeline);
+  if (result == VK_SUCCESS) return made->second;
+  pipelines_.erase(made);
+  return refuse(d.shader->name, result);
+}
+
+Status Device::prewarm(std::span<const Dispatch> dispatches) {
+  struct Item {
+    const Dispatch* dispatch;
+    std::map<Key, Pipeline>::iterator place;
+    VkResult result;
+  };
+  std::vector<Item> items;
+  for (const Dispatch& d : dispatches) {
+    KEDGE_TRY(const Layout layouts, layout(d.bindings, d.push_bytes));
+    const auto [place, fresh] = pipelines_.emplace(
+        Key{d.shader, d.bindings, d.push_bytes, {d.constant, d.constant + d.constants}},
+        Pipeline{VK_NULL_HANDLE, layouts.layout, layouts.set});
+    if (fresh) items.push_back({&d, place, VK_SUCCESS});
   }
-  return made;
+  struct Work {
+    const Device* device;
+    std::vector<Item>* items;
+  } work{this, &items};
+  const auto body = [](void* context, std::size_t task) noexcept {
+    const Work& w = *static_cast<Work*>(context);
+    Item& item = (*w.items)[task];
+    Pipeline& p = item.place->second;
+    item.result = w.device->compile(*item.dispatch, p.layout, p.pipeline);
+  };
+  Status status;
+  if (!items.empty()) status = executor_->tasks(items.size(), body, &work);
+  for (Item& item : items) {
+    if (item.place->second.pipeline != VK_NULL_HANDLE) continue;
+    if (status && item.result != VK_SUCCESS)
+      status = refuse(item.dispatch->shader->name, item.result);
+    pipelines_.erase(item.place);
+  }
+  return status;
+}
+
+namespace {
+
+// Before what the driver gave: so that what was damaged is never handed to a driver.
+struct CacheHead {
+  char magic[8];
+  std::uint64_t bytes, digest;
+};
+constexpr char cache_magic[8] = {'k', 'e', 'd', 'g', 'e', 'v', 'k', '1'};
+
+}  // namespace
+
+Status Device::open_cache(std::span<const std::byte> saved) {
+  VkPipelineCacheCreateInfo create{};
+  create.sType = VK_STRUCTURE_TYPE_PIPELINE_CACHE_CREATE_INFO;
+  if (!saved.empty()) {
+    CacheHead head{};
+    if (saved.size() >= sizeof head) std::memcpy(&head, saved.data(), sizeof head);
+    const auto data = saved.subspan(std::min(saved.size(), sizeof head));
+    if (std::memcmp(head.magic, cache_magic, sizeof cache_magic) != 0 ||
+        head.bytes != data.size() || head.digest != Hash::of(data))
+      return fail(Code::malformed, "pipeline cache",
+                  "%zu bytes that were not written by Kedge, or not all of them", saved.size());
+    VkPhysicalDeviceProperties2 properties{};
+    properties.sType = VK_STRUCTURE_TYPE_PHYSICAL_DEVICE_PROPERTIES_2;
+    instance_->GetPhysicalDeviceProperties2(physical_, &properties);
+    VkPipelineCacheHeaderVersionOne made{};
+    if (data.size() >= sizeof made) std::memcpy(&made, data.data(), sizeof made);
+    const VkPhysicalDeviceProperties& mine = properties.properties;
+    if (made.vendorID == mine.vendorID && made.deviceID == mine.deviceID &&
+        std::memcmp(made.pipelineCacheUUID, mine.pipelineCacheUUID, VK_UUID_SIZE) == 0) {
+      create.initialDataSize = data.size();
+      create.pInitialData = data.data();
+    }
+  }
+  const VkResult result = CreatePipelineCache(handle, &create, nullptr, &cache_);
+  if (result == VK_SUCCESS) return {};
+  cache_ = VK_NULL_HANDLE;
+  return refuse("vkCreatePipelineCache", result);
+}
+
+Result<std::vector<std::byte>> Device::save_cache() const {
+  std::vector<std::byte> saved;
+  std::size_t size = 0;
+  VkResult result = GetPipelineCacheData(handle, cache_, &size, nullptr);
+  if (result == VK_SUCCESS) {
+    saved.resize(sizeof(CacheHead) + size);
+    result = GetPipelineCacheData(handle, cache_, &size, saved.data() + sizeof(CacheHead));
+  }
+  if (result != VK_SUCCESS) return refused(info.name, "vkGetPipelineCacheData", result);
+  saved.resize(sizeof(CacheHead) + size);
+  CacheHead head{};
+  std::memcpy(head.magic, cache_magic, sizeof cache_magic);
+  head.bytes = size;
+  head.digest = Hash::of(std::span(saved).subspan(sizeof head));
+  std::memcpy(saved.data(), &head, sizeof head);
+  return saved;
 }
 
 }  // namespace kedge::inline KEDGE_ABI::vulkan

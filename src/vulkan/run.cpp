@@ -12,18 +12,7 @@ class List final : public Recorder {
   const Limits& limits() const noexcept override { return limits_; }
 
   Status dispatch(const Dispatch& d) noexcept override {
-    if (d.loops > limits_.max_loop)
-      return fail(Code::unsupported, op_, "%s: %llu loop iterations, this driver stops at %u",
-                  d.shader->name, static_cast<unsigned long long>(d.loops), limits_.max_loop);
-    for (std::uint32_t i = 0; i < d.bindings; ++i) {
-      const Binding& b = d.binding[i];
-      if (b.bytes > limits_.max_binding_bytes || b.offset % limits_.binding_alignment != 0)
-        return fail(
-            Code::unsupported, op_,
-            "binding %u: %llu bytes at %llu; the device binds %llu at multiples of %u", i,
-            static_cast<unsigned long long>(b.bytes), static_cast<unsigned long long>(b.offset),
-            static_cast<unsigned long long>(limits_.max_binding_bytes), limits_.binding_alignment);
-    }
+    KEDGE_CHECK(expect_dispatch(limits_, op_, d));
     return guarded(op_, [&]() -> Status {
       items.push_back(d);
       return {};
@@ -49,7 +38,7 @@ struct Mirror {
   std::vector<Item> items;
 
   Status add(const char* op, const Arguments::Item& argument) {
-    const std::uint64_t bytes = argument.tensor.bytes();
+    const std::uint64_t bytes = argument.bytes;
     const bool out = argument.role != op::Role::input && argument.role != op::Role::scratch;
     if (argument.tensor.data == nullptr)
       return fail(Code::invalid_argument, op, "argument %s has no memory", argument.name);
@@ -68,10 +57,12 @@ struct Mirror {
   }
   const Memory* find(const Tensor& tensor) const noexcept {
     for (const Item& item : items)
-      if (item.data == tensor.data && item.bytes == tensor.bytes()) return item.memory.get();
+      if (item.data == tensor.data) return item.memory.get();
     return nullptr;
   }
 };
+
+constexpr std::uint64_t whole(std::uint64_t bytes) { return (bytes + 7) / 8 * 8; }
 
 // Descriptor sets of one submission.
 struct Pool {
@@ -100,7 +91,7 @@ Result<VkDescriptorSet> bind(Device& device, Pool& pool, const Pipeline& pipelin
       buffers[i] = {device.absent->buffer, 0, VK_WHOLE_SIZE};
     } else {
       const Memory* memory = mirror.find(b.tensor);
-      if (memory == nullptr || b.offset + b.bytes > memory->size)
+      if (memory == nullptr || b.offset + b.bytes > whole(memory->size))
         return fail(Code::invalid_argument, op, "%s: binding %u is no argument of the operator",
                     d.shader->name, i);
       buffers[i] = {memory->buffer, b.offset, b.bytes};

@@ -5,8 +5,6 @@
 
 namespace kedge::inline KEDGE_ABI::vulkan {
 
-using RecordBody = Status (*)(const void* args, std::int64_t rows, Recorder&) noexcept;
-
 Status run_operator(Device& device, const char* op, const Arguments& arguments, RecordBody record,
                     const void* args, std::int64_t rows);
 

@@ -93,7 +93,28 @@ Result<vulkan::Buffer> Vulkan::buffer(std::uint64_t bytes, const char* purpose) 
   });
 }
 
-Status Vulkan::run(const char* op, const vulkan::Arguments& arguments, RecordBody record,
+std::uint64_t Vulkan::timeline() const noexcept {
+  return reinterpret_cast<std::uint64_t>(device_->timeline());
+}
+bool Vulkan::lost() const noexcept { return device_->lost(); }
+
+Result<std::vector<std::byte>> Vulkan::pipeline_cache() const noexcept {
+  return vulkan::guarded("pipeline cache", [&]() -> Result<std::vector<std::byte>> {
+    const std::lock_guard lock(device_->mutex);
+    return device_->save_cache();
+  });
+}
+
+std::shared_ptr<Accelerator> Vulkan::accelerator() const noexcept { return device_; }
+
+Status Vulkan::add_kernel(const vulkan::PlanKernel& kernel) noexcept {
+  return vulkan::guarded(kernel.op, [&]() -> Status {
+    const std::lock_guard lock(device_->mutex);
+    return device_->add_kernel(kernel);
+  });
+}
+
+Status Vulkan::run(const char* op, const vulkan::Arguments& arguments, vulkan::RecordBody record,
                    const void* args, std::int64_t rows) const noexcept {
   return vulkan::guarded(op, [&]() -> Status {
     const std::lock_guard lock(device_->mutex);

@@ -7,6 +7,7 @@
 #include "cases/conv_state.hpp"
 #include "kedge/kernel/cpu/conv_state.hpp"
 #include "support/operator_call.hpp"
+#include "support/tested_backend.hpp"
 
 namespace kedge::tests {
 namespace {
@@ -23,7 +24,8 @@ struct ConvWorld {
   }
   // Rows at `at` in a pass of their own; `edit(run, steps)` as the host would fill them.
   template <class Edit>
-  Bytes pass(const Cpu& cpu, const Tensor& window, const std::vector<std::int64_t>& at, Edit edit) {
+  Bytes pass(const Tested& cpu, const Tensor& window, const std::vector<std::int64_t>& at,
+             Edit edit) {
     const auto rows = static_cast<std::int64_t>(at.size());
     Bytes in, out(static_cast<std::size_t>(rows * x.width()), NAN);
     for (const std::int64_t p : at)
@@ -68,8 +70,8 @@ TEST(ConvExact, RandomPassesAndUndo) {
   constexpr std::int64_t positions = 60, most = 6;
   for (const int taps : {2, 3, 4, 5, 8})
     for (const bool bias : {false, true})
-      for (const cpu::Isa isa : available_isas()) {
-        const Cpu cpu = make_cpu(isa), scalar = make_cpu(cpu::Isa::scalar);
+      for (const TestedKind isa : tested_kinds()) {
+        const Tested &cpu = make_tested(isa), &scalar = make_tested(tested_kinds()[0]);
         ConvWorld world(300, taps, bias, positions);
         std::vector<std::int64_t> all;
         for (std::int64_t p = 0; p < positions; ++p) all.push_back(p);
@@ -108,9 +110,9 @@ TEST(ConvExact, RandomPassesAndUndo) {
 
 // A column may take the slot of one that rows of the same pass still read.
 TEST(ConvExact, TightestRing) {
-  for (const cpu::Isa isa : available_isas()) {
+  for (const TestedKind isa : tested_kinds()) {
     ConvWorld world(48, 4, true, 12);
-    const Cpu cpu = make_cpu(isa);
+    const Tested& cpu = make_tested(isa);
     std::vector<std::int64_t> all;
     for (std::int64_t p = 0; p < 12; ++p) all.push_back(p);
     const Tensor none = world.w.make(Element::f32, 3, 48);
@@ -136,8 +138,8 @@ TEST(ConvExact, TreesAreTheirLinearRuns) {
   std::mt19937_64 random(seed());
   constexpr std::int64_t prefix = 5, most = 12;
   for (const int taps : {2, 4, 7})
-    for (const cpu::Isa isa : available_isas()) {
-      const Cpu cpu = make_cpu(isa);
+    for (const TestedKind isa : tested_kinds()) {
+      const Tested& cpu = make_tested(isa);
       ConvWorld world(40, taps, true, prefix + most);
       const std::int64_t slots = taps - 1 + most;
       const Tensor window = world.w.make(Element::f32, slots, 40);

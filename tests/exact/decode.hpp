@@ -61,7 +61,9 @@ inline std::vector<char> committed_bytes(Session& session) {
   for (std::int64_t p = 0; p < session.length(); ++p)
     for (std::int64_t layer = 0; layer < layout.layers; ++layer)
       for (std::int64_t head = 0; head < layout.kv_heads; ++head) {
-        const std::size_t base = layout.offset(pages[p / page_positions], layer, head);
+        const auto base = static_cast<std::size_t>(
+            session.cache().head_block(pages[p / page_positions], layer, head) -
+            session.cache().pool());
         for_slot_bytes(layout, p % page_positions, [&](std::size_t offset, std::size_t bytes) {
           std::memset(kept.data() + base + offset, 1, bytes);
         });

@@ -27,7 +27,7 @@ const DeltaShape shapes[] = {{1, 2, 64, 64},
 struct Plain {
   std::vector<Bytes> y, state;
 };
-Plain plain(const DeltaWorld& world, const Cpu& cpu) {
+Plain plain(const DeltaWorld& world, const Tested& cpu) {
   Plain result;
   DeltaWorld::Memory memory(world, 2);
   std::memset(memory.state.data, 0, memory.state.bytes() / 2);
@@ -52,6 +52,7 @@ void expect_rows(const Plain& expected, const Bytes& y, std::size_t first, const
   }
 }
 
+#ifndef KEDGE_TEST_VULKAN
 TEST(DeltaExact, IsasAndExecutors) {
   const auto executors = all_executors();
   for (const DeltaShape& shape : shapes) {
@@ -70,15 +71,16 @@ TEST(DeltaExact, IsasAndExecutors) {
       }
   }
 }
+#endif
 
 // Any split, any number of kept states; slot s of a pass is the state after all but s rows.
 TEST(DeltaExact, SplitsAndKept) {
   std::mt19937_64 random(seed());
   for (const DeltaShape& shape : shapes)
-    for (const cpu::Isa isa : available_isas()) {
+    for (const TestedKind isa : tested_kinds()) {
       constexpr std::int64_t positions = 40;
       const DeltaWorld world(shape, positions, seed());
-      const Cpu cpu = make_cpu(isa);
+      const Tested& cpu = make_tested(isa);
       const Plain expected = plain(world, cpu);
       for (int trial = 0; trial < 6; ++trial) {
         constexpr std::int32_t ring = 9;
@@ -121,11 +123,11 @@ TEST(DeltaExact, SplitsAndKept) {
 TEST(DeltaExact, SnapshotsReplayAndPlain) {
   std::mt19937_64 random(seed());
   for (const DeltaShape& shape : shapes)
-    for (const cpu::Isa isa : available_isas()) {
+    for (const TestedKind isa : tested_kinds()) {
       constexpr std::int64_t positions = 60;
       constexpr std::int32_t most = 6;
       const DeltaWorld world(shape, positions, seed() + 1);
-      const Cpu cpu = make_cpu(isa);
+      const Tested& cpu = make_tested(isa);
       const Plain expected = plain(world, cpu);
       DeltaWorld::Memory planes(world, most + 1), records(world, 2, 2 * most);
       std::int32_t current = -1, base = -1, pending = 0, oldest = 0;
@@ -184,9 +186,9 @@ TEST(DeltaExact, SnapshotsReplayAndPlain) {
 // written: the last row of a run may do that.
 TEST(DeltaExact, BaseInTheMiddleAndInPlace) {
   for (const DeltaShape& shape : shapes)
-    for (const cpu::Isa isa : available_isas()) {
+    for (const TestedKind isa : tested_kinds()) {
       const DeltaWorld world(shape, 8, seed());
-      const Cpu cpu = make_cpu(isa);
+      const Tested& cpu = make_tested(isa);
       const Plain expected = plain(world, cpu);
       for (const std::int32_t after : {0, 1, 5, 8})
         for (const bool beside : {false, true}) {
@@ -222,9 +224,9 @@ TEST(DeltaExact, TreesAreTheirLinearRuns) {
   std::mt19937_64 random(seed());
   constexpr std::int64_t prefix = 3, most = 14;
   for (const DeltaShape& shape : shapes)
-    for (const cpu::Isa isa : available_isas()) {
+    for (const TestedKind isa : tested_kinds()) {
       const DeltaWorld world(shape, prefix + most, seed());
-      const Cpu cpu = make_cpu(isa);
+      const Tested& cpu = make_tested(isa);
       for (int trial = 0; trial < 4; ++trial) {
         const auto rows = static_cast<std::int32_t>(2 + random() % (most - 1));
         std::vector<std::int32_t> parent;

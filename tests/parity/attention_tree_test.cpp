@@ -61,16 +61,9 @@ Tree make_tree(std::int32_t sequence, std::int32_t base, const std::vector<std::
   return tree;
 }
 
-std::vector<Cpu> backends() {
-  std::vector<Cpu> list;
-  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512})
-    if (cpu::isa_available(isa)) list.push_back(*Cpu::create({isa, nullptr}));
-  return list;
-}
-
 // The y of node r when its branch is all there is: sequence 1, rows one after the other.
-std::vector<std::byte> linear(World& world, const Cpu* cpu, std::int32_t base, const Tree& tree,
-                              std::int32_t r) {
+std::vector<std::byte> linear(World& world, const tests::Tested* cpu, std::int32_t base,
+                              const Tree& tree, std::int32_t r) {
   Contents path;
   for (std::int32_t n = r; n >= 0; n = tree.branches.parent[static_cast<std::size_t>(n)])
     path.insert(path.begin(), tree.contents[static_cast<std::size_t>(n)]);
@@ -97,7 +90,8 @@ TEST_P(AttentionTree, EveryRowHasTheBytesOfItsBranch) {
     for (const std::int32_t nodes : {1, 5, 17, 31}) {
       const Tree tree = make_tree(0, base, random_tree(rng, nodes));
       ASSERT_TRUE(world.store(tree.stored, nullptr, Edit{world, tree.contents}));
-      for (const Cpu& cpu : backends()) {
+      for (const tests::TestedKind kind : tests::tested_kinds()) {
+        const tests::Tested& cpu = tests::make_tested(kind);
         const auto all =
             world.attend(tree.rows, &cpu, Element::f32, Edit{world, tree.contents}, &tree.branches);
         ASSERT_TRUE(all) << all.error().reason;
@@ -106,8 +100,7 @@ TEST_P(AttentionTree, EveryRowHasTheBytesOfItsBranch) {
           const auto alone = linear(world, &cpu, base, tree, r);
           ASSERT_EQ(std::memcmp(all->data() + static_cast<std::size_t>(r) * one, alone.data(), one),
                     0)
-              << "node " << r << " of " << nodes << " behind " << base << ", ISA "
-              << static_cast<int>(cpu.isa());
+              << "node " << r << " of " << nodes << " behind " << base << ", " << to_string(kind);
         }
       }
       const auto reference = world.attend(tree.rows, nullptr, Element::f32,

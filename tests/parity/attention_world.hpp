@@ -8,13 +8,13 @@
 #include <random>
 #include <vector>
 
-#include "kedge/backend/cpu.hpp"
 #include "kedge/backend/reference.hpp"
 #include "kedge/core/buffer.hpp"
 #include "kedge/kernel/cpu/attention.hpp"
 #include "kedge/kernel/cpu/kv_store.hpp"
 #include "kedge/kernel/ref/attention.hpp"
 #include "kedge/kernel/ref/kv_store.hpp"
+#include "support/tested_backend.hpp"
 
 namespace kedge::test {
 
@@ -70,7 +70,7 @@ class World {
   // Stores k and v of the rows with the reference, or with a CPU backend. `edit` may change a value
   // that `values` gave: edit(row, kind, values).
   template <class Edit>
-  Status store(const std::vector<Row>& rows, const Cpu* cpu, Edit edit) {
+  Status store(const std::vector<Row>& rows, const tests::Tested* cpu, Edit edit) {
     std::vector<float> k = gather(rows, 1, edit), v = gather(rows, 2, edit);
     std::vector<std::int32_t> position, sequence;
     indices(rows, position, sequence);
@@ -86,7 +86,7 @@ class World {
     a.head_dim = shape_.head_dim;
     return cpu == nullptr ? Reference::run<op::KvStore>(a) : cpu->run<op::KvStore>(a, count);
   }
-  Status store(const std::vector<Row>& rows, const Cpu* cpu = nullptr) {
+  Status store(const std::vector<Row>& rows, const tests::Tested* cpu = nullptr) {
     return store(rows, cpu, [](Row, int, std::vector<float>&) {});
   }
 
@@ -96,7 +96,7 @@ class World {
   };
   // y of the rows as bytes, from the CPU backend or the reference.
   template <class Edit>
-  Result<std::vector<std::byte>> attend(const std::vector<Row>& rows, const Cpu* cpu,
+  Result<std::vector<std::byte>> attend(const std::vector<Row>& rows, const tests::Tested* cpu,
                                         Element output, Edit edit,
                                         const Branches* branches = nullptr) const {
     std::vector<float> q = gather(rows, 0, edit);
@@ -134,7 +134,7 @@ class World {
     else KEDGE_CHECK(cpu->run<op::Attention>(a, count));
     return std::vector<std::byte>(y.data(), y.data() + y.size());
   }
-  Result<std::vector<std::byte>> attend(const std::vector<Row>& rows, const Cpu* cpu,
+  Result<std::vector<std::byte>> attend(const std::vector<Row>& rows, const tests::Tested* cpu,
                                         Element output = Element::f32) const {
     return attend(rows, cpu, output, [](Row, int, std::vector<float>&) {});
   }

@@ -7,10 +7,28 @@
 namespace kedge::cases {
 namespace {
 
-TEST_P(VulkanParity, ProductsWithF32Activations) {
-  KEDGE_OPEN_VULKAN(vulkan, options());
-  for (const auto& item : products_with_f32())
+void run_products(const Vulkan& vulkan, const std::vector<Case<op::Matmul>>& list) {
+  for (const auto& item : list)
     EXPECT_TRUE(Parity<op::Matmul>(vulkan, item).run()) << item.name << " was refused";
+}
+
+TEST_P(VulkanParity, ProductsByFormat) {
+  KEDGE_OPEN_VULKAN(vulkan, options());
+  run_products(vulkan, products_by_format());
+}
+
+TEST_P(VulkanParity, ProductsByShape) {
+  KEDGE_OPEN_VULKAN(vulkan, options());
+  run_products(vulkan, products_by_shape());
+}
+
+// What devices with wide subgroups run.
+TEST_P(VulkanParity, ProductsWhoseLanesShareAnOutput) {
+  Vulkan::Options shared = options();
+  shared.output_lanes = false;
+  KEDGE_OPEN_VULKAN(vulkan, shared);
+  run_products(vulkan, {product(Element::q4_0, 37, 2048), product(Element::q4_0, 70, 96, Add::bias),
+                        product(Element::f16, 5, 131, Add::residual)});
 }
 
 INSTANTIATE_TEST_SUITE_P(Reductions, VulkanParity, ::testing::Bool(), reduction_name);

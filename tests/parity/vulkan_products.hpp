@@ -1,9 +1,10 @@
-// Products with F32 activations over weights in blocks, which the CPU has no cases for.
+// Products with F32 activations: shapes that the general cases leave out.
 #pragma once
 
 #include <random>
 
 #include "cases/case.hpp"
+#include "cases/quantized.hpp"
 #include "kedge/core/half.hpp"
 #include "kedge/op/matmul.hpp"
 
@@ -23,18 +24,19 @@ inline Tensor random_q8_0(Workspace& w, std::uint64_t stream, std::int64_t rows,
   return t;
 }
 
-enum class Add { nothing, residual, in_place };
+enum class Add { nothing, residual, in_place, bias };
 
 inline Case<op::Matmul> product(Element weight, int outputs, int width, Add add = Add::nothing) {
-  const char* names[] = {"", " + residual", " + residual in place"};
+  const char* names[] = {"", " + residual", " + residual in place", " + bias"};
   return {std::to_string(outputs) + " x " + std::to_string(width) + " " + to_string(weight) +
               names[static_cast<int>(add)],
           [=](Workspace& w, std::int64_t rows) {
             op::Matmul::Args a;
             a.x = w.random(1, 1.0f, rows, width);
             a.weight = weight == Element::q8_0 ? random_q8_0(w, 2, outputs, width)
-                                               : w.random(2, 1.0f, outputs, width);
-            if (add != Add::nothing) a.residual = w.random(3, 10.0f, rows, outputs);
+                                               : random_matrix(w, weight, 2, 1.0f, outputs, width);
+            if (add == Add::bias) a.residual = w.random(3, 10.0f, outputs);
+            else if (add != Add::nothing) a.residual = w.random(3, 10.0f, rows, outputs);
             a.y = add == Add::in_place ? a.residual : w.make(Element::f32, rows, outputs);
             return a;
           },
@@ -42,15 +44,30 @@ inline Case<op::Matmul> product(Element weight, int outputs, int width, Add add 
           {17, 33}};
 }
 
-inline std::vector<Case<op::Matmul>> products_with_f32() {
+// Every format, with blocks at every alignment.
+inline std::vector<Case<op::Matmul>> products_by_format() {
   std::vector<Case<op::Matmul>> list;
-  for (const int width : {32, 64, 96, 128, 160, 2048})
-    list.push_back(product(Element::q8_0, 37, width));
+  for (const Element weight : weight_elements) {
+    const int block = static_cast<int>(traits(weight).block);
+    list.push_back(product(weight, 37, 3 * block));
+    list.push_back(product(weight, 9, block == 1 ? 131 : 768, Add::bias));
+    list.push_back(product(weight, 5, 1024, Add::residual));
+  }
+  return list;
+}
+
+// Long rows, several outputs per lane, ragged numbers of them.
+inline std::vector<Case<op::Matmul>> products_by_shape() {
+  std::vector<Case<op::Matmul>> list;
+  for (const int width : {32, 160, 2048}) list.push_back(product(Element::q8_0, 37, width));
   list.push_back(product(Element::q8_0, 1, 8960));
-  list.push_back(product(Element::q8_0, 19, 576, Add::residual));
   list.push_back(product(Element::q8_0, 19, 576, Add::in_place));
-  for (const int width : {1, 31, 33, 100}) list.push_back(product(Element::f32, 5, width));
-  list.push_back(product(Element::f32, 5, 100, Add::residual));
+  list.push_back(product(Element::q8_0, 131, 64));
+  list.push_back(product(Element::q8_0, 517, 64, Add::residual));
+  for (const int width : {1, 7, 8, 31, 33}) {
+    list.push_back(product(Element::f32, 5, width));
+    list.push_back(product(Element::f16, 5, width));
+  }
   return list;
 }
 

@@ -8,9 +8,9 @@
 #include <string>
 #include <vector>
 
-#include "kedge/backend/cpu.hpp"
 #include "kedge/core/buffer.hpp"
 #include "kedge/kernel/cpu/gated_delta.hpp"
+#include "support/tested_backend.hpp"
 
 namespace kedge::tests {
 
@@ -146,7 +146,7 @@ class DeltaWorld {
 
   // One pass over rows at `at`; `edit(run, steps)` says what is read and kept. Returns y.
   template <class Edit>
-  std::vector<float> pass(const Cpu& cpu, Memory& memory, const std::vector<std::int64_t>& at,
+  std::vector<float> pass(const Tested& cpu, Memory& memory, const std::vector<std::int64_t>& at,
                           Edit edit) const {
     Op::Args a = a_;
     const auto rows = static_cast<std::int64_t>(at.size());

@@ -39,6 +39,7 @@ class Passes {
     KvCache::Options kv;
     kv.element = element;
     kv.positions = context + static_cast<std::int64_t>(most_rows);
+    kv.storage = model->state_storage();
     cache_ = must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
     Forward::Options options;
     options.max_rows = 128;
@@ -46,6 +47,7 @@ class Passes {
     if (!config.recurrent.empty()) {  // kept as a session keeps it
       RecurrentState::Options state;
       state.policy = must(recurrent_policy(config.recurrent, most_rows - 1, {}));
+      state.storage = kv.storage;
       recurrent_ = must(RecurrentState::create(config.recurrent, state));
     }
     forward_ = must(Forward::create(model, cpu, cache_, options, recurrent_.or_null()));
@@ -85,10 +87,11 @@ class Passes {
 };
 
 int cost(const Options& o) {
-  o.machine.expect_cpu_backend();
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const ModelFile file = load_model(o.model, executor.get());
+  LoadOptions load;
+  load.accelerator = o.machine.accelerator();
+  const ModelFile file = load_model(o.model, executor.get(), load);
   const auto passes = std::make_unique<Passes>(file.model, must(Cpu::create({isa, executor.get()})),
                                                o.machine.cache_element(), o.context);
   const auto floor = std::make_unique<ReadBandwidth>(*executor);

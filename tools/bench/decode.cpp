@@ -42,7 +42,9 @@ int decode(const Options& o) {
   if (!draft.drafts) bad_usage("--draft", "none would compare plain decoding with itself");
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
-  const ModelFile file = load_model(o.model, executor.get());
+  LoadOptions load;
+  load.accelerator = o.machine.accelerator();
+  const ModelFile file = load_model(o.model, executor.get(), load);
   const std::vector<Prompt> prompts = built_in_prompts(file, o.prompts);
   std::size_t longest = 0;
   for (const Prompt& prompt : prompts) longest = std::max(longest, prompt.tokens.size());
@@ -70,6 +72,7 @@ int decode(const Options& o) {
     table.column(heading);
   nlohmann::json json = {{"machine", machine_name()},
                          {"isa", to_string(isa)},
+                         {"backend", o.machine.backend_text()},
                          {"threads", executor->workers()},
                          {"draft", draft.text()},
                          {"repetitions", o.repetitions}};
@@ -111,8 +114,9 @@ int decode(const Options& o) {
   }
   progress.clear();
   std::FILE* const out = text_stream(o.json);
-  fmt::print(out, "{}; {} threads, {}, drafter {}, median of {} repetitions\n", machine_name(),
-             executor->workers(), to_string(isa), draft.text(), o.repetitions);
+  fmt::print(out, "{}; {}, {} threads, {}, drafter {}, median of {} repetitions\n", machine_name(),
+             o.machine.backend_text(), executor->workers(), to_string(isa), draft.text(),
+             o.repetitions);
   table.print(out);
   write_json(o.json, json);
   if (!different.empty())
@@ -134,6 +138,7 @@ void add_bench_decode(CLI::App& bench, Commands& commands) {
   app->add_option("--repetitions", o->repetitions, "Plain and speculative in turn, so often")
       ->check(CLI::Range(1, 10000));
   app->add_flag("--ignore-end", o->ignore_end, "Go on after the model's end token");
+  o->machine.add_backend(*app);
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);

@@ -63,6 +63,7 @@ class Sweep {
     kv.element = cache_;
     kv.positions = static_cast<std::int64_t>(count);
     kv.sequences = way.neighbour ? 2 : 1;
+    kv.storage = model_->state_storage();
     KvCache cache =
         must(KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
     Forward::Options options;
@@ -72,7 +73,8 @@ class Sweep {
     const Cpu cpu = must(Cpu::create({way.isa, way.executor}));
     RecurrentState recurrent;
     if (!config.recurrent.empty())
-      recurrent = must(RecurrentState::create(config.recurrent, {.sequences = kv.sequences}));
+      recurrent = must(RecurrentState::create(config.recurrent,
+                                              {.sequences = kv.sequences, .storage = kv.storage}));
     Forward forward = must(Forward::create(model_, cpu, cache, options, recurrent.or_null()));
     Sequence sequence = must(Sequence::create(cache, recurrent.or_null())), other;
     if (way.neighbour) other = must(Sequence::create(cache, recurrent.or_null()));
@@ -201,7 +203,10 @@ std::vector<LogitsReport> check_logits(const ModelFile& file, const std::vector<
       add(splits, text_of(split), options.isa, main_executor.get(), split);
     }
     if (!thorough) continue;
+    // What computes elsewhere has nothing of executors and instruction sets.
+    const bool on_cpu = file.model->accelerator() == nullptr;
     const auto with = [&](std::string name, std::unique_ptr<Executor> executor) {
+      if (!on_cpu) return;
       for (const std::int64_t rows : {std::int64_t{1}, std::int64_t{5}})
         add(threads, fmt::format("{}, width {}", name, rows), options.isa, executor.get(), {rows},
             rows == 1 ? 8 : 0);
@@ -231,6 +236,7 @@ std::vector<LogitsReport> check_logits(const ModelFile& file, const std::vector<
       parts.push_back({p, way, &surroundings});
     }
     for (const cpu::Isa isa : available_isas()) {
+      if (!on_cpu) break;
       // Scalar code is slow; its bytes are as good after a few positions.
       const std::int64_t most = isa == cpu::Isa::scalar ? 7 : 0;
       add(isas, fmt::format("{}, width 1", to_string(isa)), isa, main_executor.get(), {1},

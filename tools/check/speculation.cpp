@@ -109,7 +109,7 @@ std::uint64_t poison(KvCache& cache, std::int32_t sequence, std::int64_t first, 
   for (std::int64_t p = first; p < last; ++p)
     for (std::int64_t layer = 0; layer < layout.layers; ++layer)
       for (std::int64_t head = 0; head < layout.kv_heads; ++head) {
-        std::byte* block = cache.pool() + layout.offset(pages[p / 64], layer, head);
+        std::byte* block = cache.head_block(pages[p / 64], layer, head);
         for_slot_bytes(layout, p % 64, [&](std::size_t offset, std::size_t bytes) {
           std::memset(block + offset, 0xFF, bytes);
           poisoned += bytes;

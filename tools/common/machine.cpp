@@ -1,9 +1,13 @@
 #include "common/machine.hpp"
 
+#include <charconv>
 #include <fstream>
 
 #include "common/failure.hpp"
 #include "kedge/state/kv_page.hpp"
+#if KEDGE_WITH_VULKAN
+#include "kedge/backend/vulkan.hpp"
+#endif
 
 namespace kedge::tools {
 
@@ -37,8 +41,10 @@ RecurrentOptions MachineOptions::recurrent() const {
 }
 
 void MachineOptions::add_backend(CLI::App& app) {
-  app.add_option("--backend", backend, "cpu (vulkan runs single operators: kedge op)")
+  app.add_option("--backend", backend, "Where the model computes: cpu or vulkan")
       ->check(CLI::IsMember({"cpu", "vulkan"}));
+  app.add_option("--device", device,
+                 "Of vulkan: a part of the device's name, or its number; none: the fastest kind");
 }
 
 cpu::Isa MachineOptions::chosen_isa() const {
@@ -52,11 +58,27 @@ cpu::Isa MachineOptions::chosen_isa() const {
   return chosen;
 }
 
-void MachineOptions::expect_cpu_backend() const {
-  if (backend != "cpu")
-    bad_usage("--backend",
-              "whole models run on the cpu; the {} backend runs single operators so far (kedge op)",
-              backend);
+std::shared_ptr<Accelerator> MachineOptions::accelerator() const {
+  if (backend == "cpu") return nullptr;
+#if KEDGE_WITH_VULKAN
+  if (opened_ == nullptr) {
+    Vulkan::Options options;
+    options.allow_cpu = true;
+    const char* const end = device.data() + device.size();
+    const bool number =
+        !device.empty() && std::from_chars(device.data(), end, options.index).ptr == end;
+    if (!number) options.index = -1;
+    if (!number && !device.empty()) options.name = device.c_str();
+    opened_ = must(Vulkan::create(options)).accelerator();
+  }
+  return opened_;
+#else
+  fail_with(Code::unsupported, "--backend", "this build has no Vulkan");
+#endif
+}
+
+std::string MachineOptions::backend_text() const {
+  return opened_ == nullptr ? backend : fmt::format("{} on {}", backend, opened_->name());
 }
 
 Element cache_element_named(const std::string& name) {

@@ -80,6 +80,7 @@ ModelFile load_model(const std::string& path, Executor* executor, const LoadOpti
   Model::Options options;
   options.executor = executor;
   options.memory_budget = load.budget();
+  options.accelerator = load.accelerator;
   for (const Element element : {Element::q8_0, Element::q4_0, Element::q4_k})
     if (load.quantize == to_string(element)) options.quantize = element;
   options.progress.context = &progress;

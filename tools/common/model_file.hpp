@@ -31,6 +31,7 @@ struct ModelFile {
 // Options of commands that load a model.
 struct LoadOptions {
   std::string memory_budget, quantize;
+  std::shared_ptr<Accelerator> accelerator;  // null: the CPU
 
   void add(CLI::App& app);
   // For weights, cache and activations together; 0: no limit. A Failure names the option.

@@ -13,7 +13,16 @@
 
 /* Formats as the preprocessor sees them; the values of Element. */
 #define KEDGE_ELEMENT_F32 0
+#define KEDGE_ELEMENT_F16 1
+#define KEDGE_ELEMENT_BF16 2
 #define KEDGE_ELEMENT_Q8_0 3
+#define KEDGE_ELEMENT_Q4_0 4
+#define KEDGE_ELEMENT_Q4_1 5
+#define KEDGE_ELEMENT_Q6_K 6
+#define KEDGE_ELEMENT_Q5_0 7
+#define KEDGE_ELEMENT_Q5_1 8
+#define KEDGE_ELEMENT_Q4_K 9
+#define KEDGE_ELEMENT_Q5_K 10
 
 /* The least size that every Vulkan device offers. */
 #define KEDGE_GPU_MAX_PUSH_BYTES 128
@@ -28,7 +37,16 @@
 namespace kedge::inline KEDGE_ABI::abi {
 
 static_assert(KEDGE_ELEMENT_F32 == static_cast<int>(Element::f32));
+static_assert(KEDGE_ELEMENT_F16 == static_cast<int>(Element::f16));
+static_assert(KEDGE_ELEMENT_BF16 == static_cast<int>(Element::bf16));
 static_assert(KEDGE_ELEMENT_Q8_0 == static_cast<int>(Element::q8_0));
+static_assert(KEDGE_ELEMENT_Q4_0 == static_cast<int>(Element::q4_0));
+static_assert(KEDGE_ELEMENT_Q4_1 == static_cast<int>(Element::q4_1));
+static_assert(KEDGE_ELEMENT_Q6_K == static_cast<int>(Element::q6_k));
+static_assert(KEDGE_ELEMENT_Q5_0 == static_cast<int>(Element::q5_0));
+static_assert(KEDGE_ELEMENT_Q5_1 == static_cast<int>(Element::q5_1));
+static_assert(KEDGE_ELEMENT_Q4_K == static_cast<int>(Element::q4_k));
+static_assert(KEDGE_ELEMENT_Q5_K == static_cast<int>(Element::q5_k));
 
 using uint = std::uint32_t;
 

@@ -3,12 +3,15 @@
 #pragma once
 
 #include <atomic>
+#include <memory>
 #include <span>
 
 #include "kedge/core/executor.hpp"
 #include "kedge/kernel/cpu/kernel.hpp"
 
 namespace kedge::inline KEDGE_ABI {
+
+class Accelerator;
 
 class KEDGE_API Cpu {
  public:
@@ -21,6 +24,8 @@ class KEDGE_API Cpu {
   static Result<Cpu> create(const Options& options) noexcept;
 
   cpu::Isa isa() const noexcept { return isa_; }
+  // None: what Model::Options takes where models compute here.
+  std::shared_ptr<Accelerator> accelerator() const noexcept { return nullptr; }
   unsigned workers() const noexcept { return executor_ == nullptr ? 1 : executor_->workers(); }
 
   // Runs the phases in order under Kedge's floating-point modes. A phase without `barrier` may run

@@ -8,6 +8,8 @@
 #include <span>
 #include <vector>
 
+#include "kedge/backend/accelerator.hpp"
+#include "kedge/core/executor.hpp"
 #include "kedge/kernel/vulkan/dispatch.hpp"
 #include "kedge/op/op.hpp"
 
@@ -19,6 +21,19 @@ namespace vulkan {
 
 class Device;
 struct Memory;
+
+// An operator's kernel without its type.
+using RecordBody = Status (*)(const void* args, std::int64_t rows, Recorder&) noexcept;
+struct PlanKernel {
+  const char* op = nullptr;
+  RecordBody record = nullptr;
+};
+template <class Op>
+inline constexpr PlanKernel plan_kernel = {
+    Op::name, [](const void* args, std::int64_t rows, Recorder& recorder) noexcept -> Status {
+      return Kernel<Vulkan, Op>::record(*static_cast<const typename Op::Args*>(args), rows,
+                                        recorder);
+    }};
 
 enum class DeviceType : std::uint8_t { discrete, integrated, virtual_gpu, cpu, other };
 
@@ -62,6 +77,7 @@ struct Arguments {
     const char* name;
     Tensor tensor;
     op::Role role;
+    std::uint64_t bytes;  // of its memory
   } item[max] = {};
   int count = 0, dropped = 0;
 };
@@ -77,14 +93,64 @@ class KEDGE_API Vulkan {
     const char* name = nullptr;  // part of the device's name
     bool allow_cpu = false;      // a software device is slow, so it must be asked for
     const char* loader = "libvulkan.so.1";
-    bool subgroups = true;                // false: only the `shared` variants of reductions
+    // False: only the `shared` variants of reductions. True: these where the device has no
+    // shuffles, or gets known answers wrong with them, which is tried before its first plan.
+    bool subgroups = true;
+    // Products on a device with subgroups of eight: each lane has outputs of its own. false: lanes
+    // share an output, as on other devices; not the same bytes.
+    bool output_lanes = true;
     bool direct_memory = true;            // false: every transfer through a staging buffer
     std::uint64_t max_binding_bytes = 0;  // lowers the device's own limit; 0: keep it
+    // A pass is cut into submissions of about so many milliseconds by a rough estimate, for
+    // programs that draw frames, drivers that end long work, and cancelling; 0: one submission a
+    // pass.
+    double submission_ms = 50;
+    // Compiles the pipelines of a plan side by side; borrowed, used while a plan is compiled. Null:
+    // one by one.
+    Executor* executor = nullptr;
+    // What pipeline_cache() gave earlier; read by create() alone. One that was damaged is
+    // Code::malformed, one of another device or driver is not used.
+    std::span<const std::byte> pipeline_cache = {};
     // Runs under VK_LAYER_KHRONOS_validation (Code::not_found without it), which reports here. May
     // be called from any thread that calls Vulkan through this object.
     void (*validation)(void* context, const char* message) noexcept = nullptr;
     void* validation_context = nullptr;
   };
+
+  // A device that the program already uses. Handles are Vulkan's own, and pointers here, so that
+  // this header needs none of Vulkan's. They must live as long as this object and all that was made
+  // on it; Kedge destroys none of them.
+  struct Host {
+    void (*get_instance_proc_addr)() = nullptr;  // PFN_vkGetInstanceProcAddr
+    void* instance = nullptr;                    // VkInstance, for Vulkan 1.1 or newer
+    void* physical_device = nullptr;             // VkPhysicalDevice
+    void* device = nullptr;                      // VkDevice
+    void* queue = nullptr;                       // VkQueue that computes
+    std::uint32_t queue_family = 0;
+    // The chain of features that the device was created with (VkDeviceCreateInfo::pNext): Vulkan
+    // cannot be asked. See enable_features().
+    const void* enabled_features = nullptr;
+    // Called around every use of the queue; null: nobody else uses it. Not held while Kedge waits.
+    void (*lock_queue)(void* context) noexcept = nullptr;
+    void (*unlock_queue)(void* context) noexcept = nullptr;
+    void* context = nullptr;
+  };
+  // Of Options, what chooses a device and opens a loader has no meaning here.
+  static Result<Vulkan> adopt(const Host& host, const Options& options) noexcept;
+
+  // What a host must have to be adopted, for the device that it is about to create.
+  struct Requirements {
+    std::uint32_t api_major = 1, api_minor = 2;  // of instance and device, at least
+    std::span<const char* const> features;       // by their names in Vulkan's structures
+    std::span<const char* const> extensions;     // of the device; none so far
+    char missing[128] = {};                      // what the device lacks; empty: it can be used
+  };
+  static Result<Requirements> requirements(void (*get_instance_proc_addr)(), void* instance,
+                                           void* physical_device) noexcept;
+  // Turns these features on in a chain for VkDeviceCreateInfo::pNext, which needs
+  // VkPhysicalDeviceVulkan11Features and VkPhysicalDeviceVulkan12Features, or the structures that
+  // these are made of. Code::invalid_argument names a structure that is not there.
+  static Status enable_features(void* chain) noexcept;
 
   // All devices of this machine, usable or not.
   static Result<std::vector<vulkan::DeviceInfo>> devices(const Options& options) noexcept;
@@ -107,34 +173,50 @@ class KEDGE_API Vulkan {
   Status run(const typename Op::Args& args, std::int64_t rows) const noexcept {
     KEDGE_CHECK(Op::check(args));
     vulkan::Arguments list;
-    Op::fields(Collect<typename Op::Args>{args, list});
-    return run(
-        Op::name, list,
-        [](const void* a, std::int64_t n, vulkan::Recorder& recorder) noexcept {
-          return Kernel<Vulkan, Op>::record(*static_cast<const typename Op::Args*>(a), n, recorder);
-        },
-        &args, rows);
+    Op::fields(Collect<Op>{args, list});
+    return run(Op::name, list, vulkan::plan_kernel<Op>.record, &args, rows);
+  }
+
+  // VkSemaphore of the device's timeline: it has the value of a plan's ticket once that is done, so
+  // that a host's own submissions can wait for it.
+  std::uint64_t timeline() const noexcept;
+  // Whether the device was lost. It stays so: every call fails, and freeing is all that can be
+  // done; a new Vulkan from the same options can go on, with models that are loaded again.
+  bool lost() const noexcept;
+  // What the driver keeps of compiled pipelines, for Options::pipeline_cache of the next process.
+  Result<std::vector<std::byte>> pipeline_cache() const noexcept;
+
+  // What Model::Options and Plan::compile take. It keeps the device.
+  std::shared_ptr<Accelerator> accelerator() const noexcept;
+  // Lets plans have an operator that Kedge does not have, or another kernel of one that it has.
+  template <class Op>
+  Status add_operator() noexcept {
+    return add_kernel(vulkan::plan_kernel<Op>);
   }
 
  private:
-  using RecordBody = Status (*)(const void* args, std::int64_t rows, vulkan::Recorder&) noexcept;
-
-  template <class Args>
+  template <class Op>
   struct Collect {
+    using Args = typename Op::Args;
     const Args& args;
     vulkan::Arguments& list;
     void tensor(const char* name, Tensor Args::*member, op::Role role, const char*) const noexcept {
       const Tensor& t = args.*member;
       if (t.empty()) return;
+      std::uint64_t bytes = t.bytes();
+      // A layer of a cache is a tensor whose last row ends before it is full.
+      if constexpr (requires { Op::cache_bytes(args); })
+        if (member == &Args::cache) bytes = Op::cache_bytes(args);
       if (list.count == vulkan::Arguments::max) ++list.dropped;
-      else list.item[list.count++] = {name, t, role};
+      else list.item[list.count++] = {name, t, role, bytes};
     }
     template <class T>
     void setting(const char*, T Args::*, const char*) const noexcept {}
   };
 
-  Status run(const char* op, const vulkan::Arguments& arguments, RecordBody record,
+  Status run(const char* op, const vulkan::Arguments& arguments, vulkan::RecordBody record,
              const void* args, std::int64_t rows) const noexcept;
+  Status add_kernel(const vulkan::PlanKernel& kernel) noexcept;
 
   std::shared_ptr<vulkan::Device> device_;
 };

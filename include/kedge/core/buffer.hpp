@@ -13,11 +13,13 @@
 namespace kedge::inline KEDGE_ABI {
 
 // allocate returns memory of `size` bytes aligned to `alignment`, or null. Contents are undefined.
+// explain, where there is one, says why the last call returned null.
 struct Allocator {
   void* (*allocate)(void* context, std::size_t size, std::size_t alignment) noexcept = nullptr;
   void (*deallocate)(void* context, void* memory, std::size_t size,
                      std::size_t alignment) noexcept = nullptr;
   void* context = nullptr;
+  const char* (*explain)(void* context) noexcept = nullptr;
 };
 
 constexpr Allocator default_allocator() noexcept {
@@ -27,7 +29,7 @@ constexpr Allocator default_allocator() noexcept {
           [](void*, void* memory, std::size_t, std::size_t alignment) noexcept {
             ::operator delete (memory, std::align_val_t{alignment}, std::nothrow);
           },
-          nullptr};
+          nullptr, nullptr};
 }
 
 class Buffer {
@@ -42,6 +44,9 @@ class Buffer {
     if (bytes == 0) return buffer;
     buffer.data_ =
         static_cast<std::byte*>(allocator.allocate(allocator.context, bytes, Buffer::alignment));
+    if (buffer.data_ == nullptr && allocator.explain != nullptr)
+      return fail(Code::out_of_memory, purpose, "cannot allocate %zu bytes: %s", bytes,
+                  allocator.explain(allocator.context));
     if (buffer.data_ == nullptr)
       return fail(Code::out_of_memory, purpose, "cannot allocate %zu bytes", bytes);
     buffer.size_ = bytes;

@@ -42,6 +42,8 @@ class KEDGE_API DsparkModel {
   }
   bool mapped() const noexcept { return map_.data() != nullptr; }
   const std::int32_t* map() const noexcept { return map_.as<std::int32_t>(); }
+  // Null: the CPU.
+  const std::shared_ptr<Accelerator>& accelerator() const noexcept { return accelerator_; }
   std::size_t weight_bytes() const noexcept { return memory_.size(); }
 
  private:
@@ -49,7 +51,9 @@ class KEDGE_API DsparkModel {
   DsparkConfig config_;
   DsparkWeights weights_;
   std::shared_ptr<const Model> target_;
-  Buffer memory_, map_;
+  std::shared_ptr<Accelerator> accelerator_;
+  WeightMemory memory_;
+  Buffer map_;
 };
 
 }  // namespace kedge::inline KEDGE_ABI::draft

@@ -44,7 +44,7 @@ class KEDGE_API MtpModel {
   friend class MtpLoader;
   MtpWeights weights_;
   std::shared_ptr<const Model> target_;
-  Buffer memory_;
+  WeightMemory memory_;
 };
 
 class KEDGE_API Mtp {

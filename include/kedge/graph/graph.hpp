@@ -56,12 +56,17 @@ class KEDGE_API Graph {
   // Rows: every row of a run. Outputs: the rows whose logits are wanted. Once: not per row.
   enum class Extent : std::uint8_t { rows, outputs, once };
 
+  // What products take: the CPU's want rows rounded to int8 where the weight is in blocks.
+  enum class Activations : std::uint8_t { rounded, floats };
+
   // Room for `max_rows` rows a run, of which at most `max_outputs` may want logits.
-  Graph(std::int64_t max_rows, std::int64_t max_outputs) noexcept
-      : max_rows_(max_rows), max_outputs_(max_outputs) {}
+  Graph(std::int64_t max_rows, std::int64_t max_outputs,
+        Activations activations = Activations::rounded) noexcept
+      : max_rows_(max_rows), max_outputs_(max_outputs), activations_(activations) {}
 
   std::int64_t max_rows() const noexcept { return max_rows_; }
   std::int64_t max_outputs() const noexcept { return max_outputs_; }
+  Activations activations() const noexcept { return activations_; }
 
   // A value that a node writes. Its memory is shared with others when their lives do not overlap.
   Result<Tensor> activation(Element element, std::int64_t width, Extent extent = Extent::rows) {
@@ -103,6 +108,7 @@ class KEDGE_API Graph {
   Status append(const OperatorTable& table, const void* args);
 
   std::int64_t max_rows_, max_outputs_;
+  Activations activations_;
   bool outputs_ = false;
   std::vector<Value> values_;  // value id - 1 is the index
   std::vector<Node> nodes_;

@@ -52,7 +52,8 @@ class KEDGE_API Forward {
   };
 
   // Cache and recurrent state must outlive this object and keep their addresses; models without
-  // recurrent layers have no state.
+  // recurrent layers have no state. Where the model has an accelerator, both have their storage
+  // from it (DeviceMemory::state), passes run there, and `cpu` only does what is left.
   static Result<Forward> create(std::shared_ptr<const Model> model, const Cpu& cpu, KvCache& cache,
                                 const Options& options,
                                 RecurrentState* recurrent = nullptr) noexcept;
@@ -100,6 +101,7 @@ class KEDGE_API Forward {
   const Plan& plan() const noexcept { return plan_; }
 
  private:
+  Status compile_top(Accelerator& device);
   std::size_t place_top(std::int64_t k, std::byte* memory) noexcept;
   Status place_rows(std::span<const Row> rows) noexcept;
 
@@ -113,10 +115,12 @@ class KEDGE_API Forward {
   Tensor features_;
   Buffer rope_;
   Plan plan_;
+  Plan top_plan_;  // on an accelerator: the largest logits of every output, max_top of them
   Tensor token_, position_, sequence_, slot_, parent_, tiles_, output_row_, logits_, choice_;
   Buffer need_;        // of every output
   Buffer top_memory_;  // of all that top_ points at
   op::TopK::Args top_;
+  std::int64_t top_count_ = 0;  // that the last pass was asked for
 };
 
 }  // namespace kedge::inline KEDGE_ABI

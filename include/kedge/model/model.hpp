@@ -1,5 +1,6 @@
 // Model: immutable weights and configuration, shared by any number of sessions. Weights are packed
-// into 16-row panels in the order in which a step reads them.
+// into 16-row panels in the order in which a step reads them; on an accelerator they lie in its
+// memory, once, in rows as files have them.
 #pragma once
 
 #include <atomic>
@@ -7,6 +8,7 @@
 #include <optional>
 #include <vector>
 
+#include "kedge/backend/accelerator.hpp"
 #include "kedge/backend/cpu.hpp"
 #include "kedge/core/buffer.hpp"
 #include "kedge/model/config.hpp"
@@ -21,8 +23,8 @@ struct Progress {
   void* context = nullptr;
 };
 
-// Matrices are in panels, norms and biases F32. What an architecture or a layer does not have is
-// empty.
+// Matrices are in panels, or in rows on an accelerator, norms and biases F32. What an architecture
+// or a layer does not have is empty.
 struct LayerWeights {
   Tensor attention_norm;  // of the mixer, whatever it is
   Tensor q, k, v, q_bias, k_bias, v_bias;
@@ -46,9 +48,26 @@ struct ModelWeights {
   Tensor output;  // [vocabulary, width]; the embedding itself when tied
 };
 
+// Memory of weights: one buffer, or several where a device allocates no more at once.
+class WeightMemory {
+ public:
+  void add(Buffer part) { parts_.push_back(std::move(part)); }
+  std::size_t size() const noexcept {
+    std::size_t bytes = 0;
+    for (const Buffer& part : parts_) bytes += part.size();
+    return bytes;
+  }
+
+ private:
+  std::vector<Buffer> parts_;
+};
+
 class KEDGE_API Model {
  public:
   struct Options {
+    // Where the weights go and sessions on this model compute: Vulkan::accelerator(), or
+    // Cpu::accelerator(), which is none.
+    std::shared_ptr<Accelerator> accelerator;
     Executor* executor = nullptr;  // packs with its workers; null: the calling thread
     // Matrices of F32, F16 or BF16 become this format (kedge/core/quantize.hpp), the others stay as
     // they are. None: all stay.
@@ -89,6 +108,12 @@ class KEDGE_API Model {
   Status check_budget(const SessionShape& shape, std::uint64_t budget) const noexcept;
 
   const ModelConfig& config() const noexcept { return config_; }
+  // Null: the CPU.
+  const std::shared_ptr<Accelerator>& accelerator() const noexcept { return accelerator_; }
+  // For the caches and states of sequences on this model (their Options::storage).
+  Allocator state_storage() const noexcept {
+    return accelerator_ == nullptr ? Allocator{} : accelerator_->memory(DeviceMemory::state);
+  }
   const ModelWeights& weights() const noexcept { return weights_; }
 
   // Of configuration and weights: tells saved states of different models apart (core/hash.hpp).
@@ -102,7 +127,9 @@ class KEDGE_API Model {
   friend class ModelLoader;
   ModelConfig config_;
   ModelWeights weights_;
-  Buffer memory_, rope_factors_;
+  std::shared_ptr<Accelerator> accelerator_;
+  WeightMemory memory_;
+  Buffer rope_factors_;
   std::size_t step_bytes_ = 0;
   std::uint64_t stored_bytes_ = 0;
   std::uint64_t fingerprint_ = 0;

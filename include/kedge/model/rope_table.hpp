@@ -7,10 +7,13 @@
 
 #include <cstdint>
 
+#include "kedge/core/buffer.hpp"
 #include "kedge/core/result.hpp"
 #include "kedge/core/tensor.hpp"
 
 namespace kedge::inline KEDGE_ABI {
+
+class Accelerator;
 
 enum class RopeScalingKind : std::uint8_t {
   none,
@@ -45,5 +48,9 @@ KEDGE_API Status rope_frequencies(std::int64_t rotary_dims, double base, const R
 // Fills `table`, f32 [positions, rotary_dims] in memory of the caller.
 KEDGE_API Status fill_rope_table(const Tensor& table, double base,
                                  const RopeScaling& scaling) noexcept;
+
+// Memory for `table` with its contents, of the device where there is one, and its address.
+KEDGE_API Result<Buffer> make_rope_table(Tensor& table, double base, const RopeScaling& scaling,
+                                         Accelerator* device, const Allocator& allocator) noexcept;
 
 }  // namespace kedge::inline KEDGE_ABI

@@ -59,6 +59,9 @@ struct Attention {
   static KEDGE_INLINE constexpr KvPageLayout layout(const Args& a) noexcept {
     return {a.cache.element, a.kv_heads, a.head_dim, 1};
   }
+  static std::size_t cache_bytes(const Args& a) noexcept {
+    return ::kedge::cache_bytes(a.cache, layout(a));
+  }
   static KEDGE_INLINE float scale(const Args& a) noexcept {
     return a.scale != 0 ? a.scale : 1.0f / __builtin_sqrtf(static_cast<float>(a.head_dim));
   }

@@ -22,6 +22,9 @@ struct KvStore {
   static KEDGE_INLINE constexpr KvPageLayout layout(const Args& a) noexcept {
     return {a.cache.element, a.kv_heads, a.head_dim, 1};
   }
+  static std::size_t cache_bytes(const Args& a) noexcept {
+    return ::kedge::cache_bytes(a.cache, layout(a));
+  }
 
   template <class Visitor>
   static constexpr void fields(Visitor&& v) {

@@ -175,6 +175,7 @@ class KEDGE_API Session {
   static constexpr std::int32_t most_top = 64;  // rows of top_k up to this need no whole logits
   // What forks share. The cache's address is in the forward's plan.
   struct Engine {
+    std::shared_ptr<Accelerator> accelerator;  // of the model; null: the CPU
     KvCache cache;
     RecurrentState recurrent;
     Forward forward;

@@ -22,6 +22,9 @@ class KEDGE_API KvCache {
     std::int64_t sequences = 1;
     std::int64_t pages = 0;  // in the pool; 0: enough for every sequence at its longest
     Allocator allocator = default_allocator();
+    // Of pages and their table, where a device's kernels read them; none: as `allocator`. There a
+    // layer's parts of all pages stand together, since a device binds so many bytes at most.
+    Allocator storage = {};
   };
 
   // Code::out_of_memory with the bytes asked for when the pool cannot be had.
@@ -41,7 +44,12 @@ class KEDGE_API KvCache {
     return tensor(table_.data(), Element::i32, sequences_, max_pages_);
   }
   Tensor layer(std::int64_t index) const noexcept {
-    return layout_.cache(memory_.data(), pages_, index);
+    if (!by_layer_) return layout_.cache(memory_.data(), pages_, index);
+    return tensor(memory_.data() + static_cast<std::size_t>(index * pages_) * layer_bytes(),
+                  layout_.element, pages_, layout_.layer_elements());
+  }
+  std::byte* head_block(std::int64_t page, std::int64_t layer, std::int64_t head) const noexcept {
+    return layer_part(page, layer) + row_bytes(layout_.element, head * layout_.head_elements());
   }
   const std::byte* pool() const noexcept { return memory_.data(); }
   // For tests that poison what is undone.
@@ -63,30 +71,37 @@ class KEDGE_API KvCache {
   // Lets a newly claimed sequence share the pages of another one's first `length` positions.
   void share(std::int32_t from, std::int32_t to, std::int64_t length) noexcept;
 
-  // The memory of the i-th page that the pool would hand out, i < free_pages(); and the exchange of
-  // all that a sequence has for the first `count` of these. A file is read in between, so that one
-  // that breaks off changes nothing. Code::out_of_memory changes nothing either.
-  std::byte* free_page(std::int64_t i) noexcept {
-    return page(free_.as<std::int32_t>()[free_count_ - 1 - i]);
+  // The i-th page that the pool would hand out, i < free_pages(), with other contents; and the
+  // exchange of all that a sequence has for the first `count` of these. A file is read in between,
+  // so that one that breaks off changes nothing. Code::out_of_memory changes nothing either.
+  void write_free_page(std::int64_t i, const std::byte* from) noexcept {
+    move_page(free_.as<std::int32_t>()[free_count_ - 1 - i], const_cast<std::byte*>(from), true);
   }
   Status adopt_free_pages(std::int32_t sequence, std::int64_t count) noexcept;
-  const std::byte* page_of(std::int32_t sequence, std::int64_t index) const noexcept {
-    return memory_.data() + static_cast<std::size_t>(table(sequence)[index]) * layout_.page_bytes();
+  // The index-th page of a sequence, layout().page_bytes() in the order of the layout.
+  void read_page(std::int32_t sequence, std::int64_t index, std::byte* to) const noexcept {
+    move_page(table(sequence)[index], to, false);
   }
 
  private:
   std::int32_t* table(std::int32_t sequence) const noexcept {
     return table_.as<std::int32_t>() + sequence * max_pages_;
   }
-  std::byte* page(std::int32_t number) const noexcept {
-    return memory_.data() + static_cast<std::size_t>(number) * layout_.page_bytes();
+  std::size_t layer_bytes() const noexcept {
+    return row_bytes(layout_.element, layout_.layer_elements());
   }
+  std::byte* layer_part(std::int64_t page, std::int64_t layer) const noexcept {
+    const std::int64_t at = by_layer_ ? layer * pages_ + page : page * layout_.layers + layer;
+    return memory_.data() + static_cast<std::size_t>(at) * layer_bytes();
+  }
+  void move_page(std::int64_t page, std::byte* memory, bool in) const noexcept;
   std::int32_t take() noexcept;
   void give_back(std::int32_t number) noexcept;
 
   KvPageLayout layout_;
   Allocator allocator_ = default_allocator();
   std::int64_t positions_ = 0, sequences_ = 0, max_pages_ = 0, pages_ = 0;
+  bool by_layer_ = false;  // else by page
   Buffer memory_;
   Buffer table_;   // i32 [sequences, max_pages]
   Buffer used_;    // i32 [sequences]: pages that the sequence has, -1 when unclaimed

@@ -77,6 +77,12 @@ struct KvPageLayout {
   }
 };
 
+// Bytes from a cache argument's data to the end of what operators touch: its last row ends with the
+// layer's part.
+KEDGE_INLINE std::size_t cache_bytes(const Tensor& cache, const KvPageLayout& layout) noexcept {
+  return row_bytes(cache.element, (cache.rows() - 1) * cache.width() + layout.layer_elements());
+}
+
 // The head block (page, head) of a layer's cache tensor.
 template <class E>
 KEDGE_INLINE E* kv_head_block(const Tensor& cache, const KvPageLayout& layout, std::int64_t page,

@@ -37,6 +37,8 @@ class KEDGE_API RecurrentState {
     std::int64_t sequences = 1;
     std::int64_t landmarks = 0;  // of all sequences together
     Allocator allocator = default_allocator();
+    // Of planes, records and columns, where a device's kernels read them; none: as `allocator`.
+    Allocator storage = {};
   };
 
   // Bytes copied since creation, of columns and records. Planes are never copied, and committing
@@ -201,6 +203,7 @@ class KEDGE_API RecurrentState {
   RecurrentPolicy policy_;
   Allocator allocator_ = default_allocator();
   bool outline_ = false;  // no memory
+  bool device_ = false;   // kernels of a device read it
   std::int64_t sequences_ = 0, planes_ = 0, landmark_room_ = 0;
   Buffer state_, records_, window_;
   Buffer landmark_columns_;  // f32 [landmarks, layers, conv_width - 1, channels]

@@ -50,7 +50,9 @@ const DraftKind model_kind = {
         bad_usage("--draft", "model: vocabulary: expected same or map, found \"{}\"", how);
       const std::string& path = values.text("path");
       const ModelFile* file = request.shared->get("model " + path, [&] {
-        return std::make_shared<ModelFile>(load_model(path, options.executor));
+        LoadOptions load;  // where the target is
+        if (request.target != nullptr) load.accelerator = request.target->model->accelerator();
+        return std::make_shared<ModelFile>(load_model(path, options.executor, load));
       });
       draft::VocabularyMap map;
       if (request.target != nullptr) {

@@ -36,6 +36,7 @@ struct Limits {
   std::uint32_t binding_alignment = 256;         // of a binding's offset
   std::uint32_t subgroup_size = 1;
   bool subgroup_shuffle = false;         // else kernels take their `shared` variants
+  bool output_lanes = false;             // products: a lane has outputs of its own
   std::uint32_t max_loop = 0xFFFFFFFFu;  // loop iterations of one invocation, see Dispatch
 };
 
@@ -61,10 +62,12 @@ struct Dispatch {
   Dispatch(const Shader& module, std::uint32_t width) noexcept : shader(&module) {
     specialize(0, width);
   }
-  // In the order of Op::fields. An empty tensor still takes its number.
+  // In the order of Op::fields. An empty tensor still takes its number. Shaders read pairs
+  // of words, so a binding ends with a whole one: device memory of a tensor has up to seven bytes
+  // more.
   void bind(const Tensor& tensor) noexcept { bind(tensor, 0, tensor.empty() ? 0 : tensor.bytes()); }
   void bind(const Tensor& tensor, std::uint64_t offset, std::uint64_t bytes) noexcept {
-    binding[bindings++] = {tensor, offset, bytes};
+    binding[bindings++] = {tensor, offset, (bytes + 7) / 8 * 8};
   }
   void specialize(std::uint32_t id, std::uint32_t value) noexcept {
     constant[id] = value;

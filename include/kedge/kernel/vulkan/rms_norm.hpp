@@ -1,4 +1,4 @@
-// Host side of rms_norm on Vulkan: one workgroup per row.
+// Host side of rms_norm on Vulkan: one workgroup per row, or part of a row.
 #pragma once
 
 #include "kedge/abi/rms_norm.h"
@@ -19,8 +19,6 @@ struct Kernel<Vulkan, op::RmsNorm> {
                        vulkan::Recorder& recorder) noexcept {
     constexpr const char* name = op::RmsNorm::name;
     KEDGE_CHECK(vulkan::expect_rows(name, a.x, rows));
-    if (a.heads != 1)
-      return fail(Code::unsupported, name, "heads: the shader takes whole rows, found %d", a.heads);
     KEDGE_CHECK(vulkan::expect_element(name, "x", a.x, Element::f32));
     KEDGE_CHECK(vulkan::expect_element(name, "y", a.y, Element::f32));
 
@@ -31,10 +29,12 @@ struct Kernel<Vulkan, op::RmsNorm> {
     d.bind(a.x);
     d.bind(a.weight);
     d.bind(a.y);
-    const auto width = static_cast<std::uint32_t>(a.x.width());
-    d.constants_from(abi::RmsNorm::Push{static_cast<std::uint32_t>(rows), width, a.eps});
+    // Parts of a row lie one behind another: to the shader each is a row.
+    const auto width = static_cast<std::uint32_t>(a.x.width() / a.heads);
+    const auto parts = static_cast<std::uint32_t>(rows * a.heads);
+    d.constants_from(abi::RmsNorm::Push{parts, width, a.eps});
     d.loops = 2 * (width / lanes + 1) + 16;
-    KEDGE_CHECK(vulkan::spread(limits, name, static_cast<std::uint64_t>(rows), 1, d));
+    KEDGE_CHECK(vulkan::spread(limits, name, parts, 1, d));
     return recorder.dispatch(d);
   }
 };

@@ -1,4 +1,4 @@
-// usage: 05_speculative_loop MODEL [PROMPT]
+// usage: 07_speculative_loop MODEL [PROMPT]
 // A loop over rounds with everything that a program wants of it: text as soon as it is certain,
 // Ctrl-C, a limit, and what speculation did. generate() is such a loop.
 #include <atomic>

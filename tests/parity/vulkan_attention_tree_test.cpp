@@ -1,0 +1,2 @@
+#define KEDGE_TEST_VULKAN 1
+#include "attention_tree_test.cpp"
