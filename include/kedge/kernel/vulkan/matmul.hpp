@@ -44,7 +44,7 @@ struct Kernel<Vulkan, op::Matmul> {
   static std::uint32_t lane_outputs(const vulkan::Limits& limits, std::uint32_t tile,
                                     std::uint64_t outputs) noexcept {
     if (!limits.output_lanes) return tile == 1 || outputs < 64 ? 1 : tile < 16 ? 4 : 2;
-    std::uint32_t count = !limits.subgroup_shuffle ? 1 : tile == 1 ? 8 : 4;
+    std::uint32_t count = limits.subgroup_shuffle ? 4 : 1;
     while (count > 1 && outputs < std::uint64_t{8} * own_lanes * count) count /= 2;
     return count;
   }
