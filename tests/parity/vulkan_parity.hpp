@@ -96,7 +96,7 @@ class Parity {
       if (Harness<Op>::sliceable) more.expect_rows_of(sixteen, 16 < rows ? 16 : rows);
     }
     if (!Harness<Op>::sliceable) {  // rows see one another; vulkan_state_test has the rest
-      for (std::int64_t rows = 1; rows < 16; ++rows) {
+      for (const std::int64_t rows : {1, 2, 3, 7, 15}) {
         Call fewer(*this, rows);
         const Status ran = fewer.run(rows);
         if (!ran) ADD_FAILURE() << rows << " rows: " << text(ran.error());

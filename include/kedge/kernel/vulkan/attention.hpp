@@ -26,8 +26,8 @@ struct AttentionShape {
 };
 
 // A device whose subgroups have 8 lanes (Mesa's on processors) takes workgroups of one subgroup:
-// there a barrier is a switch of coroutines. 8 dimensions of `queries` queries are in the registers
-// of a lane per octet that it has, so wide heads get fewer queries.
+// there a barrier is a switch of coroutines. More queries per lane would share more loads, but cost
+// registers, and time to compile (docs/decisions.md).
 inline AttentionShape attention_shape(const Limits& limits, const op::Attention::Args& a,
                                       std::int64_t rows) noexcept {
   const bool subgroup = limits.subgroup_shuffle && limits.subgroup_size == 8;
@@ -39,7 +39,7 @@ inline AttentionShape attention_shape(const Limits& limits, const op::Attention:
   const std::uint32_t lanes = subgroup ? 8 : 64, groups = lanes / 8;
   const auto tile = rows < op::Attention::tile_rows ? rows : op::Attention::tile_rows;
   const auto all = static_cast<std::uint32_t>(tile * (a.heads / a.kv_heads));
-  const std::uint32_t most = 1;
+  constexpr std::uint32_t most = 1;  // Mesa 22 compiles minutes over 4 of them
   std::uint32_t chunks = (all + groups * most - 1) / (groups * most);
   std::uint32_t queries = (all + chunks * groups - 1) / (chunks * groups);
   if (queries == 5) queries = 6;  // fewer pipelines to compile
