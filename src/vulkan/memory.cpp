@@ -33,7 +33,7 @@ Result<void*> Device::take(DeviceMemory use, std::size_t bytes) {
     address = memory->reserved;
   }
   taken_[memory->heap] += bytes;
-  memory->device = shared_from_this();
+  memory->device = weak_from_this().lock();
   memories_[reinterpret_cast<std::uintptr_t>(address)] = std::move(memory);
   return address;
 }

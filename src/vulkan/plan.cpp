@@ -437,7 +437,7 @@ Result<std::unique_ptr<AcceleratorPlan>> Device::compile(std::span<const PlanNod
                                                          const Shape& shape) noexcept {
   return guarded(info.name, [&]() -> Result<std::unique_ptr<AcceleratorPlan>> {
     KEDGE_TRY(std::unique_ptr<DevicePlan> plan,
-              DevicePlan::create(shared_from_this(), nodes, shape));
+              DevicePlan::create(weak_from_this().lock(), nodes, shape));
     return std::unique_ptr<AcceleratorPlan>(std::move(plan));
   });
 }

@@ -55,8 +55,8 @@ inline Result<Logits> evaluate(const std::shared_ptr<const Model>& model,
             KvCache::create(config.attention_layers(), config.kv_heads, config.head_dim, kv));
   RecurrentState recurrent;
   if (!config.recurrent.empty()) {
-    KEDGE_TRY(recurrent, RecurrentState::create(config.recurrent, {.policy = options.policy,
-                                                                   .storage = kv.storage}));
+    KEDGE_TRY(recurrent, RecurrentState::create(config.recurrent,
+                                                {.policy = options.policy, .storage = kv.storage}));
   }
   Forward::Options room;
   room.max_rows = room.max_outputs = *std::max_element(chunks.begin(), chunks.end());

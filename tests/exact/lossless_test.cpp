@@ -136,10 +136,10 @@ void Lossless::compare(int draws, double least_accepted) {
   std::vector<std::pair<double, std::int32_t>> likely;
   for (const auto& [token, share] : first) likely.emplace_back(-share, token);
   std::sort(likely.begin(), likely.end());
-  for (std::size_t i = 0; i < likely.size() && i < 3; ++i) {
+  for (std::size_t i = 0; i < likely.size() && i < 3; ++i)
     drafter.tokens.push_back(likely[i].second);
-    if (likely.size() > i + 3) drafter.tokens.push_back(likely[likely.size() - 1 - i].second);
-  }
+  for (std::size_t i = 0; i + 3 < likely.size() && i < 3; ++i)
+    drafter.tokens.push_back(likely[likely.size() - 1 - i].second);
   for (std::int32_t t = 0; drafter.tokens.size() < 7; ++t)
     if (!first.contains(t)) drafter.tokens.push_back(t);
   for (std::size_t i = 0; i < drafter.tokens.size(); ++i)
@@ -190,7 +190,7 @@ void Lossless::compare(int draws, double least_accepted) {
 }
 
 TEST_P(Lossless, TwoTokensComeAsOftenAsTheModelSays) { compare(20000, 0.05); }
-TEST_P(LosslessReal, SlowTwoTokensComeAsOftenAsTheModelSays) { compare(3000, 0.02); }
+TEST_P(LosslessReal, SlowTwoTokensComeAsOftenAsTheModelSays) { compare(1000, 0.02); }
 
 const auto all_ways =
     ::testing::Combine(::testing::Values(Verification::rejection, Verification::block),
