@@ -40,12 +40,13 @@ struct Kernel<Vulkan, op::Matmul> {
   }
 
   // Outputs that a lane works on at once; no byte depends on it. What it reads of x serves all of
-  // them, so more is better as long as registers last and there are groups for every core.
+  // them, so more is better as long as registers last and there are groups for every core. Few
+  // different numbers, because each is a pipeline that a driver may take a second to compile.
   static std::uint32_t lane_outputs(const vulkan::Limits& limits, std::uint32_t tile,
                                     std::uint64_t outputs) noexcept {
     if (!limits.output_lanes) return tile == 1 || outputs < 64 ? 1 : tile < 16 ? 4 : 2;
     std::uint32_t count = limits.subgroup_shuffle ? 4 : 1;
-    while (count > 1 && outputs < std::uint64_t{8} * own_lanes * count) count /= 2;
+    while (count > 1 && outputs < std::uint64_t{4} * own_lanes * count) count /= 2;
     return count;
   }
 
