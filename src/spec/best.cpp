@@ -44,7 +44,7 @@ bool Best::rests() const noexcept {
 // By what drafts were worth lately: how often they got so long, times how likely that is to hold.
 std::int64_t Best::longest_worth_asking(std::int64_t most, double& quotient) const noexcept {
   const double plain = costs_.plain_ms();
-  double tokens = 1, survival = 1, worth = 0, worthiest = 0, guesses = 0;
+  double tokens = 1, survival = 1, worth = 0, worthiest = 0, guesses = 0, pass = plain;
   std::int64_t best = 0, with_worth = 0;
   quotient = 0;
   for (std::int64_t k = 1; k <= most; ++k) {
@@ -57,8 +57,8 @@ std::int64_t Best::longest_worth_asking(std::int64_t most, double& quotient) con
     guesses += reach;
     // A drafter that has nothing to offer takes little time, and a pass has the rows of what was
     // offered only.
-    const double ms =
-        draft_cost_.ms(guesses) + reach * costs_.hopeful_ms(1 + k) + (1 - reach) * plain;
+    pass += reach * (costs_.hopeful_ms(1 + k) - costs_.hopeful_ms(k));
+    const double ms = draft_cost_.ms(guesses) + pass;
     if (tokens * plain > quotient * ms) {
       quotient = tokens * plain / ms;
       best = k;
@@ -73,9 +73,31 @@ std::int64_t Best::longest_worth_asking(std::int64_t most, double& quotient) con
   return with_worth;
 }
 
+// What guesses are worth behind those that are asked for, and what more rows cost, is never seen
+// unless somebody looks. By what is believed of them, looking loses this much; it may, now and
+// then.
+std::int64_t Best::longer(std::int64_t length, std::int64_t most) noexcept {
+  const std::int64_t tried = std::min(most, 2 * length + 1);
+  if (length < 1 || length > 7 || tried == length ||
+      offered_[static_cast<std::size_t>(tried - 1)].share(1, 1) < 0.5)
+    return length;
+  double tokens = 1, survival = 1, tokens_asked = 1;
+  for (std::int64_t k = 1; k <= tried; ++k) {
+    survival *= acceptance_.holds({source_, k - 1, draft::Draft::unknown, after_hit_});
+    tokens += survival;
+    if (k == length) tokens_asked = tokens;
+  }
+  const double ms = draft_cost_.ms(length) + costs_.ms(1 + length);
+  const double loss = draft_cost_.ms(tried) + costs_.ms(1 + tried) - ms * tokens / tokens_asked;
+  if (looks_ms_ < loss) return length;
+  looks_ms_ -= std::max(loss, 0.0);
+  looking_ = true;
+  return tried;
+}
+
 std::int64_t Best::ask(std::int64_t most, std::int64_t) noexcept {
   now_.size = 0;
-  trying_ = false;
+  trying_ = looking_ = false;
   most = std::min({most, options_.max, room});
   choose("nothing to draft", 0, 1, costs_.plain_ms());
   if (most <= 0) return 0;
@@ -99,7 +121,7 @@ std::int64_t Best::ask(std::int64_t most, std::int64_t) noexcept {
   }
   double quotient = 0;
   const std::int64_t length = longest_worth_asking(most, quotient);
-  if (quotient > 1 + options_.margin && !rests()) return length;
+  if (quotient > 1 + options_.margin && !rests()) return longer(length, most);
   const std::int64_t probe = std::max<std::int64_t>(1, length);
   const double cost = draft_cost_.ms(probe) + costs_.ms(1 + probe) - costs_.plain_ms();
   if (tries_ms_ >= cost) {
@@ -163,7 +185,10 @@ std::int64_t Best::keep(const draft::Draft& draft, std::int64_t most) noexcept {
       break;  // what is behind must not be looked at (spec/window.hpp)
     }
   }
-  if (trying_) {
+  if (looking_) {
+    best = most;
+    choose("a longer try", best, tokens, sunk + costs_.ms(1 + best));
+  } else if (trying_) {
     best = std::max<std::int64_t>(best, 1);
     choose("a try", best, best_tokens, sunk + costs_.ms(1 + best));
   } else if (best > 0 && rests()) {
@@ -248,6 +273,7 @@ void Best::learn(const Trial& t) noexcept {
   balance_ms_ += won;
   tries_ms_ += std::max(options_.explore * t.round_ms(), options_.reinvest * won);
   tries_ms_ = std::min(most, tries_ms_);
+  looks_ms_ = std::min(2 * plain, looks_ms_ + options_.look * t.round_ms());
   // A guess that would have held shows that the bad stretch is over.
   if (shadows && t.kept == 0 && now_.matched > 0 && rests()) balance_ms_ += 0.25 * plain;
 }

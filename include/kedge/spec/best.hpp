@@ -32,6 +32,7 @@ class KEDGE_API Best {
     double margin = 0.01;    // a draft must promise so much more tokens per second than none
     double explore = 0.01;   // share of time that tries may cost,
     double reinvest = 0.15;  // and of what drafts have won
+    double look = 0.005;     // share of time that longer drafts than usual may cost
     double worst_loss = 2;   // plain rounds that may be lost before drafting rests
   };
   Best() noexcept = default;
@@ -64,6 +65,7 @@ class KEDGE_API Best {
   bool cheap(std::int64_t most) const noexcept;
   bool rests() const noexcept;
   std::int64_t longest_worth_asking(std::int64_t most, double& quotient) const noexcept;
+  std::int64_t longer(std::int64_t length, std::int64_t most) noexcept;
   void choose(const char* reason, std::int64_t length, double tokens, double ms) noexcept;
 
   Options options_;
@@ -79,8 +81,9 @@ class KEDGE_API Best {
   double run_ms_ = 0, hit_worth_ms_ = 0;  // won since a hit; on average until the next miss
   double balance_ms_ = 0, total_ms_ = 0;  // won against plain decoding, of this text's time
   std::int64_t rounds_ = 0;
-  double sunk_ms_ = 0;  // the drafter's time in this round
-  bool trying_ = false;
+  double sunk_ms_ = 0;   // the drafter's time in this round
+  double looks_ms_ = 0;  // that longer drafts may cost by now
+  bool trying_ = false, looking_ = false;
   Choice choice_;
 };
 
