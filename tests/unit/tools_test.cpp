@@ -93,7 +93,7 @@ TEST(Tools, BadUsageExitsWith2) {
                "temperature");
   expect_error("generate --model " + tiny_model() + " --tokens 1 --top-p 1.5", 2, "top_p");
   expect_error("generate --model " + tiny_model() + " --tokens 1 --logprobs 21", 2, "--logprobs");
-  expect_error("generate --model x --tokens 1 --backend vulkan", 2, "kedge op");
+  expect_error("generate --model x --tokens 1 --backend metal", 2, "{cpu,vulkan}");
   expect_error("generate --model x --tokens 1 --draft lookup:n=99", 2, "--draft");
   // Kinds and keys that do not exist are answered with those that do.
   expect_error("generate --model x --tokens 1 --draft oracle", 2, "one of lookup");
