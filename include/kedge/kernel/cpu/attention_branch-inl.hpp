@@ -16,7 +16,6 @@ namespace KEDGE_ISA {
 namespace {
 
 using op::Attention;
-constexpr int positions = static_cast<int>(page_positions);
 
 // Committed positions of a row's sequence: where its branch begins.
 KEDGE_INLINE std::int64_t branch_base(const Attention::Args& a, std::int64_t row) {

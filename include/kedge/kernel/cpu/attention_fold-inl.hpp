@@ -5,12 +5,14 @@
 #include "kedge/kernel/cpu/kernel.hpp"
 #include "kedge/kernel/cpu/simd/math-inl.hpp"
 #include "kedge/kernel/cpu/simd/simd.hpp"
+#include "kedge/state/kv_page.hpp"
 
 namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
 
 constexpr int max_head_dim = 256;
+constexpr int positions = static_cast<int>(page_positions);
 
 struct Sums {
   F32x16 m, l;

@@ -18,7 +18,6 @@ namespace KEDGE_ISA {
 namespace {
 
 using Query = AttentionQuery;
-constexpr int positions = static_cast<int>(page_positions);
 
 // As its kernels see it.
 template <class Cached>
