@@ -131,11 +131,14 @@ Status Forward::finite(std::int64_t i) const noexcept {
 // other from the position of the first on, whatever their own.
 Status Forward::place_rows(std::span<const Row> rows) noexcept {
   auto *slot = slot_.as<std::int32_t>(), *parent = parent_.as<std::int32_t>();
+  // Kernels on an accelerator walk up branches in loops that drivers may cut short.
+  constexpr std::int32_t deepest = 32;
   std::int32_t first = 0;
+  bool branches = false;
   for (std::size_t i = 0; i < rows.size(); ++i) {
     const Row& row = rows[i];
     const auto r = static_cast<std::int32_t>(i);
-    if (i == 0 || row.sequence != rows[i - 1].sequence) first = r;
+    if (i == 0 || row.sequence != rows[i - 1].sequence) first = r, branches = false;
     slot[i] = rows[static_cast<std::size_t>(first)].position + r - first;
     parent[i] = r == first ? -1 : row.parent == Row::before ? r - 1 : row.parent;
     if (r == first) continue;
@@ -145,6 +148,12 @@ Status Forward::place_rows(std::span<const Row> rows) noexcept {
                   "row %d: position %d behind row %d: expected an earlier row of sequence %d, from "
                   "row %d on, and the position behind it",
                   r, row.position, parent[i], row.sequence, first);
+    branches = branches || parent[i] != r - 1;
+    if (branches && r - first >= deepest && model_->accelerator() != nullptr)
+      return fail(
+          Code::unsupported, "forward",
+          "row %d: a tree of sequence %d has more than the %d rows that an accelerator takes", r,
+          row.sequence, deepest);
     if (slot[i] >= cache_->positions())
       return fail(Code::invalid_argument, "forward",
                   "row %d: a tree of sequence %d is stored up to position %d, the cache has %lld",
