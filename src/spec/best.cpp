@@ -75,7 +75,8 @@ std::int64_t Best::longest_worth_asking(std::int64_t most, double& quotient) con
 
 // What guesses are worth behind those that are asked for, and what more rows cost, is never seen
 // unless somebody looks. By what is believed of them, looking loses this much; it may, now and
-// then.
+// then. Drafts beyond seven guesses say enough of those behind: to look further there only measured
+// more widths, which lost 1.7 % (window_regret_test, drafts that hold with 0.95).
 std::int64_t Best::longer(std::int64_t length, std::int64_t most) noexcept {
   const std::int64_t tried = std::min(most, 2 * length + 1);
   if (length < 1 || length > 7 || tried == length ||
