@@ -1,15 +1,14 @@
 # kedge_add_shader(NAME TARGET target [SOURCE file] [VARIANTS name:DEF=1,DEF2=3 ...])
 # Compiles shaders/NAME.comp (or SOURCE) to SPIR-V, once per variant with that variant's macros, and
-# gives `target` one object per module that defines kedge::vulkan::shader::NAME_VARIANT (NAME without
-# variants), which kernel/vulkan/NAME.hpp declares with KEDGE_DECLARE_SHADER. What changes types or
-# bindings is a variant; what only shapes loops is a specialization constant. A module is compiled
-# again when its source or anything that it includes changed. The shader includes kedge/abi/NAME.h
-# and common/*.glsl, those beside SOURCE first.
+# gives `target` one source that holds all of them: each module is a kedge::vulkan::shader::NAME_VARIANT
+# (NAME without variants), which kernel/vulkan/NAME.hpp declares with KEDGE_DECLARE_SHADER. What changes
+# types or bindings is a variant; what only shapes loops is a specialization constant. A module is
+# compiled again when its source or anything that it includes changed. The shader includes
+# kedge/abi/NAME.h and common/*.glsl, those beside SOURCE first.
 # kedge_finish_shaders() writes generated/kedge/shaders.inc: KEDGE_SHADER(module, operator) per line.
-# kedge_add_shader_tests() adds a ctest spirv_val.MODULE for each.
-# Tools: glslangValidator (Debian: glslang-tools), spirv-val (spirv-tools; only for the tests).
+# Tools: glslangValidator (Debian: glslang-tools). Tests give the modules to spirv-val (spirv-tools).
 
-define_property(GLOBAL PROPERTY KEDGE_SHADER_MODULES BRIEF_DOCS "module:operator:file.spv" FULL_DOCS "-")
+define_property(GLOBAL PROPERTY KEDGE_SHADER_MODULES BRIEF_DOCS "module:operator" FULL_DOCS "-")
 
 function(kedge_add_shader name)
   cmake_parse_arguments(arg "" "TARGET;SOURCE" "VARIANTS" ${ARGN})
@@ -30,6 +29,9 @@ function(kedge_add_shader name)
   endif()
   set(folder ${PROJECT_BINARY_DIR}/shaders)
   file(MAKE_DIRECTORY ${folder})
+  set(headers "")
+  set(words "")
+  set(modules "")
   foreach(variant IN LISTS arg_VARIANTS)
     if(NOT variant MATCHES "^([a-z0-9_]*):(.*)$")
       message(FATAL_ERROR "kedge_add_shader(${name}): expected variant:DEF=1,DEF2=3, found '${variant}'")
@@ -40,30 +42,28 @@ function(kedge_add_shader name)
     endif()
     string(REPLACE "," ";" defines "${CMAKE_MATCH_2}")
     list(TRANSFORM defines PREPEND -D)
-    set(flags --quiet --target-env vulkan1.2 -V ${defines} -I${source_folder} ${includes})
-    # Twice: the binary for spirv-val, and the same words as an array.
-    add_custom_command(OUTPUT ${folder}/${module}.spv ${folder}/${module}.h
-      COMMAND ${KEDGE_GLSLANG} ${flags} ${source} -o ${folder}/${module}.spv
-        --depfile ${folder}/${module}.d
-      COMMAND ${KEDGE_GLSLANG} ${flags} ${source} -o ${folder}/${module}.h --vn kedge_spirv
+    # The words as an array, each of another name: files of equal content count as one for #pragma once.
+    add_custom_command(OUTPUT ${folder}/${module}.h
+      COMMAND ${KEDGE_GLSLANG} --quiet --target-env vulkan1.2 -V ${defines} -I${source_folder} ${includes}
+        ${source} -o ${folder}/${module}.h --vn kedge_spirv_${module} --depfile ${folder}/${module}.d
       DEPENDS ${source} DEPFILE ${folder}/${module}.d
       COMMENT "Compiling shader ${module}" VERBATIM)
-    file(CONFIGURE OUTPUT ${folder}/${module}.cpp CONTENT
+    list(APPEND headers ${folder}/${module}.h)
+    string(APPEND words "#include \"${folder}/${module}.h\"\n")
+    string(APPEND modules "extern const Shader ${module};\nconst Shader ${module}{\"${module}\", "
+      "kedge_spirv_${module}, sizeof kedge_spirv_${module} / 4};\n")
+    set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_MODULES ${module}:${name})
+  endforeach()
+  file(CONFIGURE OUTPUT ${folder}/${name}.cpp CONTENT
 "#include <cstdint>
 #include \"kedge/kernel/vulkan/dispatch.hpp\"
 namespace {
-#include \"${folder}/${module}.h\"
-}
+${words}}
 namespace kedge::inline KEDGE_ABI::vulkan::shader {
-extern const Shader ${module};
-const Shader ${module}{\"${module}\", kedge_spirv, sizeof kedge_spirv / sizeof kedge_spirv[0]};
-}
+${modules}}
 " @ONLY)
-    set_source_files_properties(${folder}/${module}.cpp PROPERTIES OBJECT_DEPENDS ${folder}/${module}.h
-      COMPILE_OPTIONS "-w")
-    target_sources(${arg_TARGET} PRIVATE ${folder}/${module}.cpp ${folder}/${module}.h)
-    set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_MODULES ${module}:${name}:${folder}/${module}.spv)
-  endforeach()
+  set_source_files_properties(${folder}/${name}.cpp PROPERTIES OBJECT_DEPENDS "${headers}" COMPILE_OPTIONS "-w")
+  target_sources(${arg_TARGET} PRIVATE ${folder}/${name}.cpp ${headers})
 endfunction()
 # Where shaders find common/*.glsl and kedge/abi/*.h: in the tree, or where they were installed.
 if(EXISTS ${CMAKE_CURRENT_LIST_DIR}/../shaders/common)
@@ -85,21 +85,4 @@ function(kedge_finish_shaders)
     string(APPEND list "KEDGE_SHADER(${module}, ${camel})\n")
   endforeach()
   file(CONFIGURE OUTPUT ${PROJECT_BINARY_DIR}/generated/kedge/shaders.inc CONTENT "${list}" @ONLY)
-endfunction()
-
-function(kedge_add_shader_tests)
-  find_program(KEDGE_SPIRV_VAL spirv-val)
-  if(NOT KEDGE_SPIRV_VAL)
-    message(WARNING "spirv-val not found (Debian: spirv-tools): shaders are not validated")
-    return()
-  endif()
-  get_property(modules GLOBAL PROPERTY KEDGE_SHADER_MODULES)
-  foreach(entry IN LISTS modules)
-    string(REPLACE ":" ";" entry ${entry})
-    list(GET entry 0 module)
-    list(SUBLIST entry 2 -1 file)
-    string(REPLACE ";" ":" file "${file}")
-    add_test(NAME spirv_val.${module} COMMAND ${KEDGE_SPIRV_VAL} --target-env vulkan1.2 ${file})
-    set_tests_properties(spirv_val.${module} PROPERTIES LABELS vulkan)
-  endforeach()
 endfunction()

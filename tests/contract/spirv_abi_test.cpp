@@ -1,8 +1,12 @@
 // The compiled modules against the C++ side of abi/*.h: a field that moved, a binding or constant
 // that only one side knows, would otherwise be a wrong result on some device.
 #include <gtest/gtest.h>
+#include <unistd.h>
 
 #include <algorithm>
+#include <cstdio>
+#include <cstdlib>
+#include <fstream>
 
 #include "contract/spirv_reader.hpp"
 #include "kedge/abi_includes.inc"
@@ -106,6 +110,38 @@ TEST(SpirvAbi, EveryModuleAgreesWithItsHeader) {
 #undef KEDGE_SHADER
   EXPECT_EQ(checked, vulkan::shaders().size());
   EXPECT_GT(checked, 0u);
+}
+
+// What spirv-val (KEDGE_SPIRV_VAL) says of a module; nothing: it is valid.
+std::string validated(std::span<const std::uint32_t> words) {
+  const std::string path = ::testing::TempDir() + "kedge_" + std::to_string(getpid()) + ".spv";
+  std::ofstream(path, std::ios::binary)
+      .write(reinterpret_cast<const char*>(words.data()),
+             static_cast<std::streamsize>(words.size_bytes()));
+  const std::string command =
+      std::string(std::getenv("KEDGE_SPIRV_VAL")) + " --target-env vulkan1.2 " + path + " 2>&1";
+  std::string said;
+  FILE* pipe = popen(command.c_str(), "r");
+  if (pipe == nullptr) return "popen failed";
+  char line[512];
+  while (std::fgets(line, sizeof line, pipe) != nullptr) said += line;
+  if (pclose(pipe) != 0 && said.empty()) said = command + " failed";
+  std::remove(path.c_str());
+  return said;
+}
+
+TEST(SpirvAbi, EveryModuleIsValid) {
+  if (std::getenv("KEDGE_SPIRV_VAL") == nullptr) GTEST_SKIP() << "KEDGE_SPIRV_VAL names no program";
+  for (const vulkan::Shader* shader : vulkan::shaders())
+    EXPECT_EQ("", validated({shader->words, shader->count})) << shader->name;
+  // And one that is not: an entry point that names no function.
+  std::vector<std::uint32_t> words = copy(find("add"));
+  ASSERT_TRUE(patch(words, [](std::uint32_t op, std::uint32_t* w) {
+    if (op != 15) return false;
+    ++w[1];
+    return true;
+  }));
+  EXPECT_NE("", validated(words));
 }
 
 // Modules with one defect each: the comparison must see it.
