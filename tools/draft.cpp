@@ -62,8 +62,10 @@ Input read_input(const std::string& path, std::int64_t width) {
 int draft_once(const Options& o) {
   const std::unique_ptr<Executor> executor = o.machine.executor();
   std::shared_ptr<const Model> target;
-  if (!o.model.empty()) target = load_model(o.model, executor.get()).model;
-  const auto model = load_dspark(o.draft, target, o.quantize, executor.get());
+  LoadOptions load;
+  load.accelerator = o.machine.accelerator();
+  if (!o.model.empty()) target = load_model(o.model, executor.get(), load).model;
+  const auto model = load_dspark(o.draft, target, o.quantize, executor.get(), load.accelerator);
   const draft::DsparkConfig& c = model->config();
   const auto taps = static_cast<std::int64_t>(c.taps.size());
   const Input input = read_input(o.in, taps * c.target_width);
@@ -127,6 +129,7 @@ int draft_once(const Options& o) {
   nlohmann::json json = {
       {"draft", o.draft},
       {"layout", c.sample_from_anchor ? "anchor-first" : "1+N"},
+      {"backend", o.machine.backend_text()},
       {"position", rows + 1},
       {"ms", milliseconds},
       {"tokens", std::vector<std::int32_t>(guesses.tokens().begin(), guesses.tokens().end())}};
@@ -163,6 +166,7 @@ void add_draft_command(CLI::App& root, Commands& commands) {
       ->check(CLI::IsMember({"none", "q8_0", "q4_0", "q4_k"}));
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
+  o->machine.add_backend(*app);
   o->machine.add_cache(*app);
   app->add_option("--json", o->json, "Write the result to this file; - is stdout");
   commands.push_back({app, [o] { return draft_once(*o); }});

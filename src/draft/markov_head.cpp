@@ -85,11 +85,25 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site&
   Graph graph = site.graph(1, 1);
   Builder builder(graph, model, tensor(state_.data(), Element::f32, 1, c.rank));
   Slot s;
-  Tensor choice, confidence, previous, e;
-  KEDGE_TRY(const Tensor h,
-            graph.state(tensor(hidden.row<float>(slot), Element::f32, 1, hidden.width())));
-  KEDGE_TRY(const Tensor logits,
-            graph.state(tensor(all_logits.row<float>(slot), Element::f32, 1, all_logits.width())));
+  Tensor choice, confidence, previous, e, number;
+  // A device binds what begins at some multiple of bytes; a row that does not is copied.
+  const auto apart = [&](const Tensor& all) {
+    return site.device != nullptr &&
+           static_cast<std::size_t>(slot * all.width()) * sizeof(float) % device_alignment != 0;
+  };
+  const auto row_of = [&](const Tensor& all, bool outside) -> Result<Tensor> {
+    if (!apart(all)) return graph.state(tensor(all.row<float>(slot), Element::f32, 1, all.width()));
+    if (number.empty()) {
+      KEDGE_TRY(number, graph.external(Element::i32, 1));
+    }
+    KEDGE_TRY(const Tensor rows, graph.state(all));
+    KEDGE_TRY(const Tensor row, outside ? graph.external(Element::f32, all.width())
+                                        : graph.activation(Element::f32, all.width()));
+    KEDGE_CHECK(graph.add<op::RowLookup>({number, rows, row}));
+    return row;
+  };
+  KEDGE_TRY(const Tensor h, row_of(hidden, false));
+  KEDGE_TRY(const Tensor logits, row_of(all_logits, true));
   if (c.rank > 0) {
     KEDGE_TRY(previous, graph.external(Element::i32, 1));
     KEDGE_TRY(e, graph.activation(Element::f32, c.rank));
@@ -109,6 +123,11 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site&
   if (!previous.empty()) s.previous = s.plan.locate(previous);
   if (!choice.empty()) s.choice = s.plan.locate(choice);
   if (!confidence.empty()) s.confidence = s.plan.locate(confidence);
+  if (!number.empty()) *s.plan.locate(number).as<std::int32_t>() = static_cast<std::int32_t>(slot);
+  if (apart(all_logits)) {
+    s.corrected = s.plan.locate(logits);
+    s.logits = all_logits.row<float>(slot);
+  }
   return s;
 }
 
@@ -151,6 +170,7 @@ Result<MarkovHead::Step> MarkovHead::step(std::int64_t slot, std::int32_t previo
   Slot& s = slots_[static_cast<std::size_t>(slot)];
   if (!s.previous.empty()) *s.previous.as<std::int32_t>() = previous;
   KEDGE_CHECK(s.plan.run(1, 1));
+  if (s.logits != nullptr) std::memcpy(s.logits, s.corrected.data, s.corrected.bytes());
   return Step{*s.choice.as<std::int32_t>(),
               confidence_ ? *s.confidence.as<float>() : Draft::unknown};
 }

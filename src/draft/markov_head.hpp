@@ -32,6 +32,8 @@ class MarkovHead {
   struct Slot {
     Plan plan;
     Tensor previous, choice, confidence;
+    Tensor corrected;         // on a device that could not bind the row of logits itself
+    float* logits = nullptr;  // that row: what is corrected goes there
   };
   Result<Slot> build(const DsparkModel& model, const Site& site, const Tensor& hidden,
                      const Tensor& logits, std::int64_t slot) noexcept;

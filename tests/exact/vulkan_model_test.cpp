@@ -8,31 +8,19 @@
 
 #include "exact/decode.hpp"
 #include "exact/tiny_model.hpp"
-#include "kedge/backend/vulkan.hpp"
 #include "kedge/draft/mtp.hpp"
 #include "kedge/draft/scripted.hpp"
 #include "kedge/io/sink.hpp"
 #include "kedge/io/source.hpp"
+#include "support/vulkan_device.hpp"
 
 namespace kedge::tests {
 namespace {
 
 constexpr std::int64_t prompt_size = 21, text_size = 90;
 
-// One device for all tests: its pipelines are compiled once. Null without a loader or a device.
 const std::shared_ptr<Accelerator>& device(std::string* why = nullptr) {
-  static std::string reason;
-  static const std::shared_ptr<Accelerator> opened = [] {
-    Vulkan::Options options;
-    options.allow_cpu = true;
-    auto vulkan = Vulkan::create(options);
-    if (vulkan) return vulkan->accelerator();
-    reason = show(vulkan.error());
-    if (vulkan.error().code != Code::not_found) ADD_FAILURE() << reason;
-    return std::shared_ptr<Accelerator>();
-  }();
-  if (why != nullptr) *why = reason;
-  return opened;
+  return vulkan_device(why);
 }
 
 struct Kind {

@@ -79,9 +79,11 @@ draft::AnyDrafter make_dspark(const DraftValues& values, const DraftRequest& req
 std::shared_ptr<const draft::DsparkModel> load_dspark(const std::string& path,
                                                       std::shared_ptr<const Model> target,
                                                       const std::string& quantize,
-                                                      Executor* executor) {
+                                                      Executor* executor,
+                                                      std::shared_ptr<Accelerator> accelerator) {
   const ModelFiles files = must(ModelFiles::open(path.c_str()));
-  const Model::Options options = model_options(quantize, executor);
+  Model::Options options = model_options(quantize, executor);
+  options.accelerator = std::move(accelerator);
   if (target == nullptr) return must(draft::DsparkModel::load(files, options));
   return must(draft::DsparkModel::load(files, std::move(target), options));
 }
