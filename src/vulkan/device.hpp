@@ -3,10 +3,12 @@
 // vulkan.cpp and buffer.cpp, which take it.
 #pragma once
 
+#include <array>
 #include <atomic>
 #include <deque>
 #include <map>
 #include <mutex>
+#include <set>
 #include <vector>
 
 #include "instance.hpp"
@@ -87,8 +89,10 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
 
   // Compiled at first use, kept by module and constants.
   Result<Pipeline> pipeline(const Dispatch& dispatch);
-  // Compiles those of these that are not there yet, by the workers of Options::executor.
+  // Compiles those of these that are not there yet, by the workers of Options::executor if any.
   Status prewarm(std::span<const Dispatch> dispatches);
+  // Those that a kernel dispatches for these numbers of rows.
+  Status prewarm(const PlanKernel& kernel, const void* args, std::span<const std::int64_t> rows);
   bool has_workers() const noexcept { return executor_ != nullptr; }
   Status open_cache(std::span<const std::byte> saved);
   Result<std::vector<std::byte>> save_cache() const;
@@ -122,8 +126,10 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   // Those of this library and those that were added: a later one of a name wins.
   Status add_kernel(const PlanKernel& kernel);
   const PlanKernel* kernel(const char* op) const noexcept;
-  // Before the first plan: a feature that gives wrong answers is turned off.
-  Status self_test();
+  // Before a plan: a feature that gives wrong answers is turned off.
+  Status self_test(std::span<const PlanNode> nodes);
+  // What of a node's arguments chooses between pipelines.
+  using TestKey = std::array<std::int64_t, 4>;
   double submission_ms = 0;  // Vulkan::Options
   double iterations_per_ms;  // of all invocations together, assumed
 
@@ -184,7 +190,7 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   std::uint64_t max_allocation_ = 0;
   bool direct_memory_ = true, has_budget_ = false;
   std::atomic<bool> lost_{false};
-  bool tested_ = false;
+  std::set<std::pair<RecordBody, TestKey>> tested_;  // kernels whose answers were right
   Region regions_[4];
   std::map<std::uintptr_t, std::unique_ptr<Memory>> memories_;  // of regions, by first address
   std::uint64_t taken_[VK_MAX_MEMORY_HEAPS] = {};               // by heap

@@ -115,12 +115,14 @@ Result<std::shared_ptr<Instance>> Instance::create(const Vulkan::Options& option
                          VK_DEBUG_UTILS_MESSAGE_TYPE_PERFORMANCE_BIT_EXT;
   messages.pfnUserCallback = on_message;
   messages.pUserData = self.get();
-  // Core checks, and the layer's check of races between commands.
+  // Core checks, the layer's check of races between commands, and perhaps of what shaders touch.
   const VkValidationFeatureEnableEXT enable[] = {
-      VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT};
+      VK_VALIDATION_FEATURE_ENABLE_SYNCHRONIZATION_VALIDATION_EXT,
+      VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_EXT,
+      VK_VALIDATION_FEATURE_ENABLE_GPU_ASSISTED_RESERVE_BINDING_SLOT_EXT};
   VkValidationFeaturesEXT validation{};
   validation.sType = VK_STRUCTURE_TYPE_VALIDATION_FEATURES_EXT;
-  validation.enabledValidationFeatureCount = 1;
+  validation.enabledValidationFeatureCount = options.validate_accesses ? 3 : 1;
   validation.pEnabledValidationFeatures = enable;
   validation.pNext = &messages;
 

@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <cstring>
 
+#include "collector.hpp"
 #include "device.hpp"
 #include "kedge/core/hash.hpp"
 
@@ -116,7 +117,9 @@ Status Device::prewarm(std::span<const Dispatch> dispatches) {
     item.result = w.device->compile(*item.dispatch, p.layout, p.pipeline);
   };
   Status status;
-  if (!items.empty()) status = executor_->tasks(items.size(), body, &work);
+  if (executor_ == nullptr)
+    for (std::size_t i = 0; i < items.size(); ++i) body(&work, i);
+  else if (!items.empty()) status = executor_->tasks(items.size(), body, &work);
   for (Item& item : items) {
     if (item.place->second.pipeline != VK_NULL_HANDLE) continue;
     if (status && item.result != VK_SUCCESS)
@@ -124,6 +127,13 @@ Status Device::prewarm(std::span<const Dispatch> dispatches) {
     pipelines_.erase(item.place);
   }
   return status;
+}
+
+Status Device::prewarm(const PlanKernel& kernel, const void* args,
+                       std::span<const std::int64_t> rows) {
+  Collector all(limits);
+  for (const std::int64_t count : rows) KEDGE_CHECK(kernel.record(args, count, all));
+  return prewarm(all.items);
 }
 
 namespace {

@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "collector.hpp"
+
 namespace kedge::inline KEDGE_ABI::vulkan {
 
 namespace {
@@ -211,23 +213,6 @@ Status expect_dispatch(const Limits& limits, const char* op, const Dispatch& d) 
   return {};
 }
 
-// Only looks at what kernels dispatch.
-class DevicePlan::Collector final : public Recorder {
- public:
-  explicit Collector(const Limits& limits) : limits_(limits) {}
-  const Limits& limits() const noexcept override { return limits_; }
-  Status dispatch(const Dispatch& d) noexcept override {
-    return guarded(d.shader->name, [&]() -> Status {
-      items.push_back(d);
-      return {};
-    });
-  }
-  std::vector<Dispatch> items;
-
- private:
-  const Limits& limits_;
-};
-
 Status DevicePlan::prewarm(std::span<const std::int64_t> rows,
                            std::span<const std::int64_t> outputs) {
   if (!device_->has_workers()) return {};
@@ -245,7 +230,7 @@ Result<std::unique_ptr<DevicePlan>> DevicePlan::create(std::shared_ptr<Device> d
   Device& d = *plan->device_;
   const std::lock_guard lock(d.mutex);
   KEDGE_CHECK(d.usable());
-  KEDGE_CHECK(d.self_test());
+  KEDGE_CHECK(d.self_test(nodes));
   for (const PlanNode& node : nodes) {
     const PlanKernel* kernel = d.kernel(node.table->name);
     if (kernel == nullptr)

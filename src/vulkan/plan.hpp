@@ -47,7 +47,6 @@ class DevicePlan final : public AcceleratorPlan {
     const PlanKernel* kernel;
   };
   class Writer;
-  class Collector;
 
   // Submits all pieces, at most two submissions being under way where there is a flag to look at;
   // the ticket of the last one, 0 for none.

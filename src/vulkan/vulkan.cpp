@@ -107,6 +107,14 @@ Result<std::vector<std::byte>> Vulkan::pipeline_cache() const noexcept {
 
 std::shared_ptr<Accelerator> Vulkan::accelerator() const noexcept { return device_; }
 
+Status Vulkan::prewarm(const vulkan::PlanKernel& kernel, const void* args,
+                       std::span<const std::int64_t> rows) const noexcept {
+  return vulkan::guarded(kernel.op, [&]() -> Status {
+    const std::lock_guard lock(device_->mutex);
+    return device_->prewarm(kernel, args, rows);
+  });
+}
+
 Status Vulkan::add_kernel(const vulkan::PlanKernel& kernel) noexcept {
   return vulkan::guarded(kernel.op, [&]() -> Status {
     const std::lock_guard lock(device_->mutex);

@@ -122,8 +122,8 @@ TEST(VulkanDrafters, DsparkChangesNoText) {
   }
 }
 
-// A tree that kernels on an accelerator would walk too far up is refused, a chain of as many rows and
-// a tree of fewer are not.
+// A tree that kernels on an accelerator would walk too far up is refused, a chain of as many rows
+// and a tree of fewer are not.
 TEST(VulkanTrees, TooManyRowsOfATreeAreRefused) {
   KEDGE_NEED_VULKAN_DEVICE();
   const std::vector<std::byte> bytes = make_tiny(tiny_spec(Element::f32)).write();

@@ -344,6 +344,37 @@ TEST(VulkanPipelines, CompiledSideBySideAndKept) {
   }
 }
 
+// Compiled when the caller says so, without memory, one by one and side by side; the run compiles
+// no more.
+TEST(VulkanPipelines, PrewarmedForAnOperator) {
+  auto pool = make_pool_executor(3);
+  ASSERT_TRUE(pool);
+  for (Executor* executor :
+       {static_cast<Executor*>(nullptr), static_cast<Executor*>(pool->get())}) {
+    Vulkan::Options options = any();
+    options.executor = executor;
+    KEDGE_OPEN_VULKAN(vulkan, options);
+    op::Matmul::Args a{tensor(nullptr, Element::f32, 8, width),
+                       tensor(nullptr, Element::q8_0, inner, width),
+                       {},
+                       tensor(nullptr, Element::f32, 8, inner)};
+    const std::int64_t rows[] = {1, 2, 8};
+    const Status warm = vulkan.prewarm<op::Matmul>(a, rows);
+    ASSERT_TRUE(warm) << text(warm.error());
+    EXPECT_EQ(vulkan.pipelines(), 3u);
+    Workspace w(vulkan_seed);
+    a = {w.random(1, 1, 8, width),
+         w.make(Element::q8_0, inner, width),
+         {},
+         w.make(Element::f32, 8, inner)};
+    std::memset(a.weight.data, 0, a.weight.bytes());
+    for (const std::int64_t count : rows) ASSERT_TRUE(vulkan.run<op::Matmul>(a, count));
+    EXPECT_EQ(vulkan.pipelines(), 3u);
+    EXPECT_EQ(vulkan.prewarm<op::Matmul>(a, std::vector<std::int64_t>{9}).error().code,
+              Code::invalid_argument);
+  }
+}
+
 TEST(VulkanHost, WrongHandlesAndFeaturesAreNamed) {
   KEDGE_OPEN_VULKAN(vulkan, any());
   Vulkan::Host host;

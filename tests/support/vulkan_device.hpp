@@ -27,7 +27,7 @@ inline const std::shared_ptr<Accelerator>& vulkan_device(std::string* why = null
   return opened;
 }
 
-#define KEDGE_NEED_VULKAN_DEVICE()                       \
+#define KEDGE_NEED_VULKAN_DEVICE() \
   if (std::string why; ::kedge::tests::vulkan_device(&why) == nullptr) GTEST_SKIP() << why
 
 }  // namespace kedge::tests

@@ -115,6 +115,8 @@ class KEDGE_API Vulkan {
     // be called from any thread that calls Vulkan through this object.
     void (*validation)(void* context, const char* message) noexcept = nullptr;
     void* validation_context = nullptr;
+    // There, also instruments every shader, so that each access outside of a buffer is seen. Slow.
+    bool validate_accesses = false;
   };
 
   // A device that the program already uses. Handles are Vulkan's own, and pointers here, so that
@@ -177,6 +179,15 @@ class KEDGE_API Vulkan {
     return run(Op::name, list, vulkan::plan_kernel<Op>.record, &args, rows);
   }
 
+  // Compiles what an operator will need for so many rows, which need no memory yet, by the workers
+  // of Options::executor if there are any: at a time of the caller's choice instead of at the first
+  // run. Plans do so for themselves.
+  template <class Op>
+  Status prewarm(const typename Op::Args& args, std::span<const std::int64_t> rows) const noexcept {
+    KEDGE_CHECK(Op::check(args));
+    return prewarm(vulkan::plan_kernel<Op>, &args, rows);
+  }
+
   // VkSemaphore of the device's timeline: it has the value of a plan's ticket once that is done, so
   // that a host's own submissions can wait for it.
   std::uint64_t timeline() const noexcept;
@@ -216,6 +227,8 @@ class KEDGE_API Vulkan {
 
   Status run(const char* op, const vulkan::Arguments& arguments, vulkan::RecordBody record,
              const void* args, std::int64_t rows) const noexcept;
+  Status prewarm(const vulkan::PlanKernel& kernel, const void* args,
+                 std::span<const std::int64_t> rows) const noexcept;
   Status add_kernel(const vulkan::PlanKernel& kernel) noexcept;
 
   std::shared_ptr<vulkan::Device> device_;
