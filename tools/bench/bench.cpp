@@ -8,6 +8,7 @@ void add_bench(CLI::App& root, Commands& commands) {
   app->require_subcommand(1);
   add_bench_cost(*app, commands);
   add_bench_decode(*app, commands);
+  add_bench_device(*app, commands);
   add_bench_ops(*app, commands);
   add_bench_recurrent(*app, commands);
   add_bench_sampling(*app, commands);

@@ -7,6 +7,7 @@ namespace kedge::tools {
 
 void add_bench_cost(CLI::App& bench, Commands& commands);
 void add_bench_decode(CLI::App& bench, Commands& commands);
+void add_bench_device(CLI::App& bench, Commands& commands);
 void add_bench_ops(CLI::App& bench, Commands& commands);
 void add_bench_recurrent(CLI::App& bench, Commands& commands);
 void add_bench_sampling(CLI::App& bench, Commands& commands);
