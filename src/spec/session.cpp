@@ -63,6 +63,20 @@ Result<Session> Session::create(std::shared_ptr<const Model> model, const Option
   if (engine.accelerator) {
     KEDGE_TRY(const MemoryEstimate needed, model->estimate(shape));
     KEDGE_CHECK(engine.accelerator->expect_room(needed.session(), place));
+    // Kernels see a layer's keys and values as one binding.
+    const KvPageLayout layer{kv.element, config.kv_heads, config.head_dim, 1};
+    const std::int64_t pages =
+        kv.pages > 0 ? kv.pages
+                     : kv.sequences * ((kv.positions + page_positions - 1) / page_positions);
+    const std::uint64_t most = engine.accelerator->max_tensor();
+    if (config.attention_layers() > 0 && layer.pool_bytes(pages) > most)
+      return fail(
+          Code::unsupported, place,
+          "context: %lld positions are %zu bytes of keys and values in each layer, of which "
+          "%s binds %llu at once: at most %llu positions of all sequences together",
+          static_cast<long long>(pages * page_positions), layer.pool_bytes(pages),
+          engine.accelerator->name(), static_cast<unsigned long long>(most),
+          static_cast<unsigned long long>(most / layer.page_bytes() * page_positions));
   }
   kv.storage = model->state_storage();
   KEDGE_TRY(engine.cache,

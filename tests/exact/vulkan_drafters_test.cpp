@@ -122,6 +122,39 @@ TEST(VulkanDrafters, DsparkChangesNoText) {
   }
 }
 
+// Keys and values of a layer are one binding: a context that does not fit one is refused, with the
+// largest that does, which works.
+TEST(VulkanContext, WhatABindingDoesNotHoldIsRefusedWithNumbers) {
+  Vulkan::Options options;
+  options.allow_cpu = true;
+  options.max_binding_bytes = 200000;
+  const auto vulkan = Vulkan::create(options);
+  if (!vulkan && vulkan.error().code == Code::not_found) GTEST_SKIP() << vulkan.error().reason;
+  ASSERT_TRUE(vulkan) << show(vulkan.error());
+  const std::vector<std::byte> bytes = make_tiny(tiny_spec(Element::f32)).write();
+  auto file = io::Gguf::open(io::Source::memory(bytes, "tiny.gguf"));
+  ASSERT_TRUE(file);
+  Model::Options where;
+  where.accelerator = vulkan->accelerator();
+  const auto model = Model::load(*file, where);
+  ASSERT_TRUE(model) << show(model.error());
+  Session::Options room;
+  room.context = 1280;
+  room.sequences = 8;
+  const auto refused = Session::create(*model, room);
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code, Code::unsupported) << show(refused.error());
+  EXPECT_NE(std::strstr(refused.error().reason, "200000"), nullptr) << refused.error().reason;
+  const char* most = std::strstr(refused.error().reason, "at most ");
+  ASSERT_NE(most, nullptr) << refused.error().reason;
+  room.sequences = 1;
+  room.context = std::min(1280, std::atoi(most + 8));
+  room.prefill_rows = 16;
+  EXPECT_GT(room.context, 63);
+  const auto session = Session::create(*model, room);
+  EXPECT_TRUE(session) << show(session.error());
+}
+
 // A tree that kernels on an accelerator would walk too far up is refused, a chain of as many rows
 // and a tree of fewer are not.
 TEST(VulkanTrees, TooManyRowsOfATreeAreRefused) {

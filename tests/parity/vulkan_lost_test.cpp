@@ -1,8 +1,7 @@
 // A device that is lost: the driver's own functions, but for the one that submits, which fails when
 // the test says so. Kedge adopts the device, so these are what it calls.
-#include <gtest/gtest.h>
-
 #include <dlfcn.h>
+#include <gtest/gtest.h>
 
 #define VK_NO_PROTOTYPES
 #include <vulkan/vulkan_core.h>
@@ -62,7 +61,8 @@ struct Program {
     VkInstanceCreateInfo instance_info{};
     instance_info.sType = VK_STRUCTURE_TYPE_INSTANCE_CREATE_INFO;
     instance_info.pApplicationInfo = &application;
-    if (load<PFN_vkCreateInstance>("vkCreateInstance")(&instance_info, nullptr, &instance) != VK_SUCCESS) {
+    if (load<PFN_vkCreateInstance>("vkCreateInstance")(&instance_info, nullptr, &instance) !=
+        VK_SUCCESS) {
       instance = VK_NULL_HANDLE;
       return;
     }

@@ -1,6 +1,6 @@
-// kedge bench device: operators of a device, one call behind the other in a plan as models have them,
-// each with weights or states of its own; what it copies in a second; and what handing a plan over
-// costs the host. scripts/verify vulkan-speed and vulkan-gpu compare these with others.
+// kedge bench device: operators of a device, one call behind the other in a plan as models have
+// them, each with weights or states of its own; what it copies in a second; and what handing a plan
+// over costs the host. scripts/verify vulkan-speed and vulkan-gpu compare these with others.
 #include <chrono>
 #include <cstring>
 #include <nlohmann/json.hpp>
@@ -36,7 +36,8 @@ class Bench {
   // Finite numbers whatever the format, as blocks' scales, too.
   Tensor make(DeviceMemory use, Tensor t, std::size_t bytes) {
     std::vector<std::byte> data(bytes);
-    for (std::byte& b : data) b = std::byte(0x2C + ((bits_ = bits_ * 1664525u + 1013904223u) >> 13) % 16);
+    for (std::byte& b : data)
+      b = std::byte(0x2C + ((bits_ = bits_ * 1664525u + 1013904223u) >> 13) % 16);
     t.data = keep(use, bytes).data();
     must(device_->write(t.data, data.data(), bytes));
     return t;
@@ -102,7 +103,8 @@ double product(Bench& b, const Options& o, Element element, std::int64_t outputs
   for (std::int64_t i = 0; i < o.calls; ++i)
     must(g.add<op::Matmul>({must(g.state(b.make(DeviceMemory::activations, floats(rows, width)))),
                             b.make(DeviceMemory::weights, tensor(nullptr, element, outputs, width)),
-                            {}, must(g.state(b.room(floats(rows, outputs))))}));
+                            {},
+                            must(g.state(b.room(floats(rows, outputs))))}));
   return b.time(g, rows, o.calls).pass;
 }
 
@@ -122,9 +124,10 @@ double attention(Bench& b, const Options& o, std::int32_t heads, std::int32_t kv
     a.tiles = b.table(1 + rows, 4);
     for (std::int64_t r = 0; r < rows; ++r)
       a.position.as<std::int32_t>()[r] = static_cast<std::int32_t>(keys - rows + r);
-    for (std::int64_t p = 0; p < pages; ++p) a.pages.as<std::int32_t>()[p] = static_cast<std::int32_t>(p);
-    must(op::fill_attention_tiles(a.position.as<std::int32_t>(), a.sequence.as<std::int32_t>(), rows,
-                                  a.tiles));
+    for (std::int64_t p = 0; p < pages; ++p)
+      a.pages.as<std::int32_t>()[p] = static_cast<std::int32_t>(p);
+    must(op::fill_attention_tiles(a.position.as<std::int32_t>(), a.sequence.as<std::int32_t>(),
+                                  rows, a.tiles));
     a.q = must(g.state(b.make(DeviceMemory::activations, floats(rows, heads * size))));
     a.cache = must(g.state(
         layout.cache(b.make(DeviceMemory::state, {}, layout.pool_bytes(pages)).data, pages, 0)));
@@ -144,7 +147,8 @@ double gated_delta(Bench& b, const Options& o, std::int32_t heads, std::int32_t 
     Op::Args a;
     a.key_heads = a.value_heads = heads;
     a.key_dim = a.value_dim = size;
-    a.x = must(g.state(b.make(DeviceMemory::activations, floats(rows, 2 * Op::keys(a) + Op::values(a)))));
+    a.x = must(
+        g.state(b.make(DeviceMemory::activations, floats(rows, 2 * Op::keys(a) + Op::values(a)))));
     a.decay = must(g.state(b.make(DeviceMemory::activations, floats(rows, heads))));
     a.beta = must(g.state(b.make(DeviceMemory::activations, floats(rows, heads))));
     a.runs = b.table(2, 12);
@@ -168,8 +172,9 @@ double gated_delta(Bench& b, const Options& o, std::int32_t heads, std::int32_t 
 double copied(Bench& b, std::int64_t megabytes) {
   const std::int64_t rows = 256, width = (megabytes << 20) / 4 / rows;
   Graph g = graph_of(rows);
-  must(g.add<op::PlaceColumns>({must(g.state(b.make(DeviceMemory::activations, floats(rows, width)))),
-                                must(g.state(b.make(DeviceMemory::activations, floats(rows, width)))), 0}));
+  must(g.add<op::PlaceColumns>(
+      {must(g.state(b.make(DeviceMemory::activations, floats(rows, width)))),
+       must(g.state(b.make(DeviceMemory::activations, floats(rows, width)))), 0}));
   return 2.0 * 4e-3 * static_cast<double>(rows * width) / b.time(g, rows, 1).pass;
 }
 
@@ -195,34 +200,46 @@ int run(const Options& o) {
     us[name] = value;
   };
   for (const std::int64_t rows : o.rows) {
-    note(fmt::format("product q4_0 576x576 rows={}", rows), product(b, o, Element::q4_0, 576, 576, rows));
-    note(fmt::format("product q4_0 1536x576 rows={}", rows), product(b, o, Element::q4_0, 1536, 576, rows));
+    note(fmt::format("product q4_0 576x576 rows={}", rows),
+         product(b, o, Element::q4_0, 576, 576, rows));
+    note(fmt::format("product q4_0 1536x576 rows={}", rows),
+         product(b, o, Element::q4_0, 1536, 576, rows));
     for (const std::int64_t keys : o.keys)
-      note(fmt::format("attention 9/3x64 keys={} rows={}", keys, rows), attention(b, o, 9, 3, 64, keys, rows));
+      note(fmt::format("attention 9/3x64 keys={} rows={}", keys, rows),
+           attention(b, o, 9, 3, 64, keys, rows));
     note(fmt::format("gated_delta 16x128x128 rows={}", rows), gated_delta(b, o, 16, 128, rows));
   }
   const double copy = copied(b, o.copy_mb), host = host_microseconds(b);
   std::FILE* const out = text_stream(o.json);
   fmt::print(out, "{}; {}; {} calls a pass\n", machine_name(), o.machine.backend_text(), o.calls);
   table.print(out);
-  fmt::print(out, "copy: {:.1f} GB/s read and written; a pass of 400 dispatches costs the host {:.0f} us\n",
-             copy, host);
-  write_json(o.json, {{"machine", machine_name()}, {"device", o.machine.backend_text()},
-                      {"microseconds", us}, {"copy_gb_per_s", copy}, {"host_us", host}});
+  fmt::print(
+      out,
+      "copy: {:.1f} GB/s read and written; a pass of 400 dispatches costs the host {:.0f} us\n",
+      copy, host);
+  write_json(o.json, {{"machine", machine_name()},
+                      {"device", o.machine.backend_text()},
+                      {"microseconds", us},
+                      {"copy_gb_per_s", copy},
+                      {"host_us", host}});
   return 0;
 }
 
 }  // namespace
 
 void add_bench_device(CLI::App& bench, Commands& commands) {
-  CLI::App* app = bench.add_subcommand("device", "Operators of a device, its copies, its host's part");
+  CLI::App* app =
+      bench.add_subcommand("device", "Operators of a device, its copies, its host's part");
   const auto o = std::make_shared<Options>();
   o->machine.backend = "vulkan";
   app->add_option("--rows", o->rows, "Rows of a pass")->delimiter(',')->check(CLI::Range(1, 256));
-  app->add_option("--keys", o->keys, "Positions that attention sees")->delimiter(',')->check(CLI::Range(256, 1 << 20));
+  app->add_option("--keys", o->keys, "Positions that attention sees")
+      ->delimiter(',')
+      ->check(CLI::Range(256, 1 << 20));
   app->add_option("--calls", o->calls, "Of an operator in a pass")->check(CLI::Range(1, 1024));
   app->add_option("--rounds", o->rounds, "Passes that are timed")->check(CLI::Range(1, 1000));
-  app->add_option("--copy-mb", o->copy_mb, "What is copied to measure that")->check(CLI::Range(1, 100));
+  app->add_option("--copy-mb", o->copy_mb, "What is copied to measure that")
+      ->check(CLI::Range(1, 100));
   o->machine.add_backend(*app);
   app->add_option("--json", o->json, "Write the figures to this file; - is stdout");
   commands.push_back({app, [o] { return run(*o); }});
