@@ -20,6 +20,7 @@ kedge_option(KEDGE_BUILD_TESTS ${kedge_default} "Build the tests (needs GoogleTe
 option(BUILD_SHARED_LIBS "Build shared libraries" OFF)
 option(KEDGE_BUILD_EXAMPLES "Build the examples" ${PROJECT_IS_TOP_LEVEL})
 option(KEDGE_BUILD_FUZZERS "Build libFuzzer programs (needs clang; preset fuzz)" OFF)
+option(KEDGE_UNITY "Compile sources of the program and of the tests together: a shorter build, longer rebuilds" ON)
 option(KEDGE_INSTALL "Make install rules" ${PROJECT_IS_TOP_LEVEL})
 option(KEDGE_WARNINGS_AS_ERRORS "Treat warnings as errors" OFF)
 set(KEDGE_SANITIZE "" CACHE STRING "Sanitizers for every target, for example address,undefined")

@@ -19,7 +19,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct DraftArguments {
   std::string draft, model, in, out, json, quantize = "none";
   std::int64_t count = 0, repeat = 1;
   double temperature = 0;
@@ -59,7 +59,7 @@ Input read_input(const std::string& path, std::int64_t width) {
   return input;
 }
 
-int draft_once(const Options& o) {
+int draft_once(const DraftArguments& o) {
   const std::unique_ptr<Executor> executor = o.machine.executor();
   std::shared_ptr<const Model> target;
   LoadOptions load;
@@ -145,7 +145,7 @@ int draft_once(const Options& o) {
 void add_draft_command(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand(
       "draft", "Guess with a DFlash or DSpark draft model, given hidden states of its target");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<DraftArguments>();
   app->add_option("--draft", o->draft,
                   "Folder (speculators, DeepSpec, z-lab) or GGUF file (dflash) of the draft model")
       ->required();

@@ -25,7 +25,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct GenerateArguments {
   std::string model, prompt, prompt_file, tokens, draft, json;
   std::string save_session, load_session;
   std::vector<std::string> stops;
@@ -78,14 +78,14 @@ void warn(const std::string& what) {
   std::fprintf(stderr, "kedge: warning: %s; decoding without a draft\n", what.c_str());
 }
 
-std::vector<std::int32_t> prompt_tokens(const Options& o, const ModelFile& file) {
+std::vector<std::int32_t> prompt_tokens(const GenerateArguments& o, const ModelFile& file) {
   if (!o.has_prompt()) return {};  // a loaded text goes on
   if (!o.tokens.empty()) return parse_tokens(o.tokens, "--tokens");
   const std::string prompt = o.prompt_file.empty() ? o.prompt : read_text_file(o.prompt_file);
   return o.chat ? file.encode_as_chat(prompt) : file.encode(prompt);
 }
 
-int generate(const Options& o) {
+int generate(const GenerateArguments& o) {
   const NamedModel named = open_model(o.model, o.package.verify);
   const DraftPlan plan = plan_draft(named, o.package, o.draft, o.window.window);
   if (!plan.warning.empty()) warn(plan.warning);
@@ -194,7 +194,7 @@ int generate(const Options& o) {
 
 void add_generate(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("generate", "Stream a text from a model");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<GenerateArguments>();
   app->add_option("--model", o->model,
                   "GGUF file, folder with config.json, or package (model-package.json)")
       ->required();

@@ -19,7 +19,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct InspectArguments {
   std::string file, json;
   bool tensors = false;
 };
@@ -234,7 +234,7 @@ void print_metadata(const io::Gguf& file, nlohmann::json& json, std::FILE* out) 
 }
 
 // A GGUF file, all shards of one, or a folder.
-int inspect_model(const Options& o) {
+int inspect_model(const InspectArguments& o) {
   std::FILE* const out = text_stream(o.json);
   const ModelFiles files = must(ModelFiles::open(o.file.c_str()));
   const auto& list = files.tensors().tensors();
@@ -275,7 +275,7 @@ int inspect_model(const Options& o) {
   return 0;
 }
 
-int inspect_safetensors(const Options& o) {
+int inspect_safetensors(const InspectArguments& o) {
   std::FILE* const out = text_stream(o.json);
   const io::Safetensors file = must(io::Safetensors::open(o.file.c_str()));
   nlohmann::json json = {{"file", o.file}, {"format", "safetensors"}};
@@ -310,7 +310,7 @@ int inspect_safetensors(const Options& o) {
   return 0;
 }
 
-int inspect(const Options& o) {
+int inspect(const InspectArguments& o) {
   if (!o.file.ends_with(".safetensors")) return inspect_model(o);
   return inspect_safetensors(o);
 }
@@ -319,7 +319,7 @@ int inspect(const Options& o) {
 
 void add_inspect(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("inspect", "Show a file and what Kedge can do with it");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<InspectArguments>();
   app->add_option("file", o->file, "GGUF file, folder with config.json, or safetensors file")
       ->required();
   app->add_flag("--tensors", o->tensors, "List every tensor");

@@ -17,7 +17,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct LogitsArguments {
   std::string model, tokens, tokens_file, out, json;
   std::int64_t width = 16;
   MachineOptions machine;
@@ -37,7 +37,7 @@ std::string header(const std::string& name, std::size_t rows, std::size_t column
   return length + text;
 }
 
-int logits(const Options& o) {
+int logits(const LogitsArguments& o) {
   const std::vector<std::int32_t> tokens =
       o.tokens.empty() ? parse_tokens(read_text_file(o.tokens_file), o.tokens_file)
                        : parse_tokens(o.tokens, "--tokens");
@@ -104,7 +104,7 @@ int logits(const Options& o) {
 void add_logits(CLI::App& root, Commands& commands) {
   CLI::App* app =
       root.add_subcommand("logits", "Write the logits of every position as safetensors");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<LogitsArguments>();
   app->add_option("--model", o->model, "GGUF file, or folder with config.json")->required();
   CLI::Option_group* tokens = app->add_option_group("Tokens", "One of these");
   tokens->add_option("--tokens", o->tokens, "Token numbers: 1,2,3");

@@ -11,13 +11,13 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct NgramsArguments {
   std::string tokenizer, out;
   std::vector<std::string> texts, add;
   bool pairs = false;
 };
 
-int ngrams(const Options& o) {
+int ngrams(const NgramsArguments& o) {
   const text::Tokenizer tokenizer = load_tokenizer(o.tokenizer);
   std::vector<std::vector<std::int32_t>> texts;
   std::int64_t tokens = 0;
@@ -54,7 +54,7 @@ int ngrams(const Options& o) {
 void add_ngrams(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand(
       "ngrams", "Count what follows the n-grams of texts, for --draft cache:dynamic=FILE");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<NgramsArguments>();
   app->add_option("--model", o->tokenizer,
                   "Whose tokenizer: a GGUF file, a folder, or a tokenizer.json")
       ->required();

@@ -15,7 +15,7 @@ namespace {
 
 namespace fs = std::filesystem;
 
-struct Options {
+struct PackageArguments {
   std::string model, check, out, id, type = "draft-model", draft_model, family, strategy = "draft",
                                      policy = "adaptive";
   std::int64_t initial = 8, min = 1, max = 16, fixed = 0;
@@ -53,7 +53,7 @@ int check(const std::string& path) {
   return 0;
 }
 
-int write(const Options& o) {
+int write(const PackageArguments& o) {
   const fs::path model = o.model;
   if (!fs::is_regular_file(model)) bad_usage("--model", "expected a file, found \"{}\"", o.model);
   if (o.type == "draft-model" && o.draft_model.empty())
@@ -96,7 +96,7 @@ int write(const Options& o) {
 void add_package(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand(
       "package", "Write a model-package.json that declares a model's draft, or check one");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<PackageArguments>();
   CLI::Option* checked = app->add_option("--check", o->check, "Package to check, hashes included");
   app->add_option("--model", o->model, "GGUF file that the package is of")->excludes(checked);
   app->add_option("--out", o->out, "File to write; model-package.json beside the model otherwise");

@@ -18,7 +18,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct QuantizeArguments {
   std::string model, out, type, otherwise, json;
   MachineOptions machine;
 };
@@ -66,7 +66,7 @@ bool is_small(const std::string& name) {
 }
 
 // The format that a tensor gets; its own for what is not a matrix of weights.
-Element target_of(const io::GgufTensor& t, const Options& o, Element type) {
+Element target_of(const io::GgufTensor& t, const QuantizeArguments& o, Element type) {
   if (!t.supported || t.rank != 2 || t.extent[0] == 1 || is_small(t.name)) return t.element;
   const std::int64_t width = t.extent[1];
   if (width % traits(type).block == 0) return type;
@@ -82,7 +82,7 @@ Element target_of(const io::GgufTensor& t, const Options& o, Element type) {
   return other;
 }
 
-int quantize_file(const Options& o) {
+int quantize_file(const QuantizeArguments& o) {
   const Element type = target_named("--type", o.type);
   const std::unique_ptr<Executor> executor = o.machine.executor();
   const io::Gguf file = must(io::Gguf::open(o.model.c_str()));
@@ -130,7 +130,7 @@ int quantize_file(const Options& o) {
 
 void add_quantize(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("quantize", "Write a model's matrices in another format");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<QuantizeArguments>();
   app->add_option("--model", o->model, "GGUF file")->required();
   app->add_option("--type", o->type, "Format of the matrices: " + target_names())->required();
   app->add_option("--otherwise", o->otherwise,

@@ -11,7 +11,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct TokenizeArguments {
   std::string model, tokenizer, text, file, lines_json;
   bool json = false, pieces = false, prefix = false;
   text::EncodeOptions encode;
@@ -33,13 +33,13 @@ std::vector<std::string> parse_lines(const std::string& all, const std::string& 
   return texts;
 }
 
-std::vector<std::string> texts_of(const Options& o) {
+std::vector<std::string> texts_of(const TokenizeArguments& o) {
   if (!o.file.empty()) return {read_text_file(o.file)};
   if (!o.lines_json.empty()) return parse_lines(read_text_file(o.lines_json), o.lines_json);
   return {o.text};
 }
 
-int tokenize(const Options& o) {
+int tokenize(const TokenizeArguments& o) {
   const text::Tokenizer tokenizer = load_tokenizer(o.model.empty() ? o.tokenizer : o.model);
   std::string out;
   for (const std::string& one : texts_of(o)) {
@@ -66,7 +66,7 @@ int tokenize(const Options& o) {
 
 void add_tokenize(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("tokenize", "Turn texts into token numbers");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<TokenizeArguments>();
   CLI::Option_group* from = app->add_option_group("Tokenizer", "One of these");
   from->add_option("--model", o->model, "GGUF file, or a folder with tokenizer.json");
   from->add_option("--tokenizer", o->tokenizer, "tokenizer.json, or its folder, or a GGUF file");

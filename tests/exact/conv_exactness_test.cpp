@@ -61,7 +61,7 @@ struct ConvWorld {
   Tensor x, weight, bias;
 };
 
-bool same(const Bytes& a, const Bytes& b) {
+bool same_row(const Bytes& a, const Bytes& b) {
   return a.size() == b.size() && std::memcmp(a.data(), b.data(), a.size() * sizeof(float)) == 0;
 }
 
@@ -97,8 +97,8 @@ TEST(ConvExact, RandomPassesAndUndo) {
                       static_cast<std::int32_t>(op::ring_slot(newest, 1 + r, slots));
               });
           for (std::int64_t r = 0; r < rows; ++r)
-            ASSERT_TRUE(same(world.row_of(expected, static_cast<std::size_t>(p + r)),
-                             world.row_of(y, static_cast<std::size_t>(r))))
+            ASSERT_TRUE(same_row(world.row_of(expected, static_cast<std::size_t>(p + r)),
+                                 world.row_of(y, static_cast<std::size_t>(r))))
                 << taps << " taps, bias " << bias << ", " << to_string(isa) << ", position "
                 << p + r << ", seed " << seed();
           newest = op::ring_slot(newest, accepted, slots);
@@ -128,7 +128,7 @@ TEST(ConvExact, TightestRing) {
                                  });
       for (std::size_t r = 0; r < 3; ++r)
         EXPECT_TRUE(
-            same(world.row_of(expected, static_cast<std::size_t>(p) + r), world.row_of(y, r)))
+            same_row(world.row_of(expected, static_cast<std::size_t>(p) + r), world.row_of(y, r)))
             << to_string(isa) << ", position " << p + std::int64_t(r);
     }
   }
@@ -168,7 +168,8 @@ TEST(ConvExact, TreesAreTheirLinearRuns) {
         for (std::int64_t p = prefix; p-- > 0;) line.insert(line.begin(), p);
         const Tensor none = world.w.make(Element::f32, taps, 40);
         const Bytes linear = world.pass(cpu, none, line, [](op::RecurrentRun&, const Tensor&) {});
-        EXPECT_TRUE(same(world.row_of(linear, prefix + own - 1), world.row_of(y, std::size_t(r))))
+        EXPECT_TRUE(
+            same_row(world.row_of(linear, prefix + own - 1), world.row_of(y, std::size_t(r))))
             << taps << " taps, row " << r << ", seed " << seed();
       }
     }

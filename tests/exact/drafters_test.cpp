@@ -17,7 +17,7 @@ struct Target {
   std::shared_ptr<const Model> (*load_draft)();
 };
 
-std::shared_ptr<const Model> hybrid(const char* name) {
+std::shared_ptr<const Model> hybrid_model(const char* name) {
   auto model = Model::load((std::string(KEDGE_GOLDEN_DIR "/hybrid/") + name + ".gguf").c_str(), {});
   EXPECT_TRUE(model) << show(model.error());
   return model ? *std::move(model) : nullptr;
@@ -34,7 +34,7 @@ const Target targets[] = {
      }},
     {"qwen3", [] { return load_tiny(tiny_spec(tiny_architectures[1])); },
      [] { return load_tiny(tiny_spec(tiny_architectures[1])); }},
-    {"hybrid", [] { return hybrid("one"); }, [] { return hybrid("one"); }},
+    {"hybrid", [] { return hybrid_model("one"); }, [] { return hybrid_model("one"); }},
 };
 
 class Drafters : public ::testing::TestWithParam<Target> {

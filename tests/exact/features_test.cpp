@@ -138,10 +138,11 @@ TEST(Features, OfEveryCommittedPosition) {
 }
 
 TEST(Features, OfHybridsUnderEveryPolicy) {
-  using Choice = RecurrentOptions::Choice;
   auto model = Model::load(KEDGE_GOLDEN_DIR "/hybrid/two.gguf", {});
   ASSERT_TRUE(model) << show(model.error());
-  for (const Choice choice : {Choice::replay, Choice::snapshots, Choice::checkpoint}) {
+  for (const RecurrentOptions::Choice choice :
+       {RecurrentOptions::Choice::replay, RecurrentOptions::Choice::snapshots,
+        RecurrentOptions::Choice::checkpoint}) {
     Session::Options options;
     options.recurrent.choice = choice;
     expect_features(*model, options, to_string(choice));

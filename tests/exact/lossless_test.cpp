@@ -19,7 +19,7 @@ namespace {
 
 using Tokens = std::vector<std::int32_t>;
 using Pair = std::pair<std::int32_t, std::int32_t>;
-constexpr std::int64_t prompt_size = 12;
+constexpr std::int64_t lossless_prompt = 12;
 
 // Guesses from a distribution of its own, which knows nothing of the model, or is certain.
 struct Wrong {
@@ -64,7 +64,7 @@ class Lossless : public ::testing::TestWithParam<std::tuple<Verification, bool, 
     TinySpec spec = tiny_spec({Element::f32}, 4);
     model_ = load_tiny(spec);
     ASSERT_NE(model_, nullptr);
-    prompt_ = random_tokens(17, prompt_size, spec.vocabulary);
+    prompt_ = random_tokens(17, lossless_prompt, spec.vocabulary);
   }
   void compare(int draws, double least_accepted);
   Session make(std::int64_t max_draft) {
@@ -85,15 +85,15 @@ class Lossless : public ::testing::TestWithParam<std::tuple<Verification, bool, 
     const auto next = [&](int depth) {
       Sampler::Draw draw;
       draw.logits = session.forward().logits(0);
-      draw.text = session.text().first(static_cast<std::size_t>(prompt_size + 1 + depth));
-      draw.position = prompt_size + 1 + depth;
+      draw.text = session.text().first(static_cast<std::size_t>(lossless_prompt + 1 + depth));
+      draw.position = lossless_prompt + 1 + depth;
       return *sampler.distribution(draw, ids[depth], shares[depth]);
     };
     std::map<Pair, double> all;
     EXPECT_TRUE(session.round(1));
     const Distribution first = next(0);
     for (std::size_t i = 0; i < first.tokens.size(); ++i) {
-      EXPECT_TRUE(session.rewind(prompt_size + 1));
+      EXPECT_TRUE(session.rewind(lossless_prompt + 1));
       EXPECT_TRUE(session.extend(std::span(&first.tokens[i], 1)));
       const Distribution second = next(1);
       for (std::size_t j = 0; j < second.tokens.size(); ++j)
@@ -121,7 +121,7 @@ class LosslessReal : public Lossless {
     model_ = *model;
     temperature_ = 0.8f;
     // Where the text stands is of no matter, as long as what comes next is open.
-    prompt_ = random_tokens(23, prompt_size, model_->config().vocabulary);
+    prompt_ = random_tokens(23, lossless_prompt, model_->config().vocabulary);
   }
 };
 
@@ -151,16 +151,16 @@ void Lossless::compare(int draws, double least_accepted) {
   std::map<Pair, int> seen;
   std::int64_t accepted = 0;
   for (int seed = 0; seed < draws; ++seed) {
-    ASSERT_TRUE(session.rewind(prompt_size + 1));
+    ASSERT_TRUE(session.rewind(lossless_prompt + 1));
     ASSERT_TRUE(
         session.set_sampling(sampling(static_cast<std::uint64_t>(seed), top_p, temperature_)));
-    while (session.text().size() < prompt_size + 3) {
-      const auto left = static_cast<std::int64_t>(prompt_size + 3 - session.text().size());
+    while (session.text().size() < lossless_prompt + 3) {
+      const auto left = static_cast<std::int64_t>(lossless_prompt + 3 - session.text().size());
       const auto round = session.round(left + 1);  // drafts of two, of which one may be too many
       ASSERT_TRUE(round) << show(round.error());
       accepted += round->accepted;
     }
-    ++seen[{session.text()[prompt_size + 1], session.text()[prompt_size + 2]}];
+    ++seen[{session.text()[lossless_prompt + 1], session.text()[lossless_prompt + 2]}];
   }
   EXPECT_GT(static_cast<double>(accepted), least_accepted * draws);
   double chi = 0, rest = 0, rest_seen = 0;

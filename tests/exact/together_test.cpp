@@ -111,9 +111,10 @@ TEST(Together, EachHasTheTextThatItHasAlone) {
 }
 
 TEST(Together, HybridsToo) {
-  using Choice = RecurrentOptions::Choice;
   for (const char* name : {"two", "unequal"})
-    for (const Choice choice : {Choice::replay, Choice::snapshots, Choice::checkpoint}) {
+    for (const RecurrentOptions::Choice choice :
+         {RecurrentOptions::Choice::replay, RecurrentOptions::Choice::snapshots,
+          RecurrentOptions::Choice::checkpoint}) {
       auto model =
           Model::load((KEDGE_GOLDEN_DIR "/hybrid/" + std::string(name) + ".gguf").c_str(), {});
       ASSERT_TRUE(model) << show(model.error());

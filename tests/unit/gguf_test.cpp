@@ -77,31 +77,31 @@ void rewrite(const Gguf& file, Bytes& out) {
 }
 
 // A hand-made file, field by field.
-struct Raw {
+struct RawGguf {
   std::string bytes;
   template <class T>
-  Raw& put(T value) {
+  RawGguf& put(T value) {
     bytes.append(reinterpret_cast<const char*>(&value), sizeof value);
     return *this;
   }
-  Raw& text(std::string_view value) {
+  RawGguf& text(std::string_view value) {
     put<std::uint64_t>(value.size());
     bytes.append(value);
     return *this;
   }
-  Raw& header(std::uint64_t tensors, std::uint64_t keys, std::uint32_t version = 3) {
+  RawGguf& header(std::uint64_t tensors, std::uint64_t keys, std::uint32_t version = 3) {
     return put<std::uint32_t>(0x46554747).put(version).put(tensors).put(keys);
   }
-  Raw& alignment(std::uint32_t value) {
+  RawGguf& alignment(std::uint32_t value) {
     return text("general.alignment").put<std::uint32_t>(4).put(value);
   }
-  Raw& tensor(std::string_view name, std::vector<std::uint64_t> extents, std::uint32_t type,
-              std::uint64_t offset) {
+  RawGguf& tensor(std::string_view name, std::vector<std::uint64_t> extents, std::uint32_t type,
+                  std::uint64_t offset) {
     text(name).put(static_cast<std::uint32_t>(extents.size()));
     for (const std::uint64_t extent : extents) put(extent);
     return put(type).put(offset);
   }
-  Raw& data(std::size_t size) {
+  RawGguf& data(std::size_t size) {
     while (bytes.size() % 32 != 0) bytes.push_back('\0');
     bytes.resize(bytes.size() + size);
     return *this;
@@ -230,19 +230,22 @@ TEST(Gguf, TypedAccessNamesKeyExpectedAndFound) {
 }
 
 TEST(Gguf, HeaderErrors) {
-  EXPECT_TRUE(fails_with(Raw{}.open(), Code::malformed, {"raw.gguf", "empty"}));
-  EXPECT_TRUE(fails_with(Raw{}.put<std::uint32_t>(0x46554748).open(), Code::malformed,
+  EXPECT_TRUE(fails_with(RawGguf{}.open(), Code::malformed, {"raw.gguf", "empty"}));
+  EXPECT_TRUE(fails_with(RawGguf{}.put<std::uint32_t>(0x46554748).open(), Code::malformed,
                          {"raw.gguf", "GGUF", "48 47 55 46"}));
-  EXPECT_TRUE(fails_with(Raw{}.header(0, 0, 1).open(), Code::unsupported, {"2 or 3", "found 1"}));
-  EXPECT_TRUE(fails_with(Raw{}.header(0, 0, 4).open(), Code::unsupported, {"2 or 3", "found 4"}));
-  EXPECT_TRUE(fails_with(Raw{}.header(0, 0, 0x03000000).open(), Code::unsupported, {"big-endian"}));
-  EXPECT_TRUE(ok(Raw{}.header(0, 0, 2).open()));
-  EXPECT_TRUE(ok(Raw{}.header(0, 0, 3).open()));
+  EXPECT_TRUE(
+      fails_with(RawGguf{}.header(0, 0, 1).open(), Code::unsupported, {"2 or 3", "found 1"}));
+  EXPECT_TRUE(
+      fails_with(RawGguf{}.header(0, 0, 4).open(), Code::unsupported, {"2 or 3", "found 4"}));
+  EXPECT_TRUE(
+      fails_with(RawGguf{}.header(0, 0, 0x03000000).open(), Code::unsupported, {"big-endian"}));
+  EXPECT_TRUE(ok(RawGguf{}.header(0, 0, 2).open()));
+  EXPECT_TRUE(ok(RawGguf{}.header(0, 0, 3).open()));
 }
 
 TEST(Gguf, MetadataErrors) {
   const auto key = [](std::uint32_t type) {
-    Raw raw;
+    RawGguf raw;
     raw.header(0, 1).text("the.key").put(type);
     return raw;
   };
@@ -255,21 +258,21 @@ TEST(Gguf, MetadataErrors) {
   EXPECT_TRUE(
       fails_with(key(9).put<std::uint32_t>(7).put<std::uint64_t>(1).put<std::uint8_t>(9).open(),
                  Code::malformed, {"key 'the.key'", "booleans", "found 9"}));
-  Raw twice;
+  RawGguf twice;
   twice.header(0, 2);
   for (int i = 0; i < 2; ++i) twice.text("the.key").put<std::uint32_t>(4).put<std::uint32_t>(1);
   EXPECT_TRUE(fails_with(twice.open(), Code::malformed, {"the.key", "twice"}));
-  EXPECT_TRUE(fails_with(Raw{}.header(0, 1).text("").put<std::uint64_t>(0).open(), Code::malformed,
-                         {"key 0", "found none"}));
+  EXPECT_TRUE(fails_with(RawGguf{}.header(0, 1).text("").put<std::uint64_t>(0).open(),
+                         Code::malformed, {"key 0", "found none"}));
   // Control bytes of a hostile name do not reach the terminal.
-  EXPECT_TRUE(fails_with(Raw{}.header(0, 1).text("\x1b[2J").put<std::uint64_t>(99).open(),
+  EXPECT_TRUE(fails_with(RawGguf{}.header(0, 1).text("\x1b[2J").put<std::uint64_t>(99).open(),
                          Code::malformed, {"'?[2J'"}));
 }
 
 TEST(Gguf, TensorErrors) {
   const auto one = [](std::vector<std::uint64_t> extents, std::uint32_t type, std::uint64_t offset,
                       std::size_t data) {
-    Raw raw;
+    RawGguf raw;
     raw.header(1, 0).tensor("w", extents, type, offset).data(data);
     return raw.open();
   };
@@ -290,23 +293,23 @@ TEST(Gguf, TensorErrors) {
 }
 
 TEST(Gguf, AlignmentIsReadAndChecked) {
-  Raw wide;
+  RawGguf wide;
   wide.header(1, 1).alignment(128).tensor("w", {8}, 0, 128);
   wide.bytes.resize((wide.bytes.size() + 127) / 128 * 128 + 128 + 32);
   auto file = wide.open();
   ASSERT_TRUE(ok(file));
   EXPECT_EQ(file->tensors()[0].offset, wide.bytes.size() - 32);
   for (const std::uint32_t bad : {0u, 48u, 0xFFFFFFFFu})
-    EXPECT_TRUE(fails_with(Raw{}.header(0, 1).alignment(bad).open(), Code::malformed,
+    EXPECT_TRUE(fails_with(RawGguf{}.header(0, 1).alignment(bad).open(), Code::malformed,
                            {"general.alignment", "power of two", std::to_string(bad).c_str()}));
   EXPECT_TRUE(fails_with(
-      Raw{}.header(0, 1).text("general.alignment").put<std::uint32_t>(6).put(32.0f).open(),
+      RawGguf{}.header(0, 1).text("general.alignment").put<std::uint32_t>(6).put(32.0f).open(),
       Code::malformed, {"general.alignment", "unsigned", "found f32"}));
 }
 
 TEST(Gguf, TensorsMayNotOverlapOrRepeat) {
   const auto two = [](std::uint64_t first, std::uint64_t second, const char* name) {
-    Raw raw;
+    RawGguf raw;
     raw.header(2, 0).tensor("a", {16}, 0, first).tensor(name, {16}, 0, second).data(160);
     return raw.open();
   };
@@ -318,7 +321,7 @@ TEST(Gguf, TensorsMayNotOverlapOrRepeat) {
 }
 
 TEST(Gguf, UnsupportedTypesAreListed) {
-  Raw raw;
+  RawGguf raw;
   raw.header(2, 0).tensor("q2", {256}, 10, 0).tensor("new", {5}, 1234, 96).data(128);
   auto file = raw.open();
   ASSERT_TRUE(ok(file));

@@ -72,14 +72,14 @@ struct SmallHybrid : SmallModel {
   }
 };
 
-Result<ModelConfig> read(const SmallModel& model) {
+Result<ModelConfig> read_hybrid(const SmallModel& model) {
   const auto memory = model.in_memory();
   KEDGE_TRY(const ModelFiles files, memory.open());
   return read_config(files);
 }
 
 TEST(HybridFolder, ConfigurationIsRead) {
-  const auto c = value_of(read(SmallHybrid()));
+  const auto c = value_of(read_hybrid(SmallHybrid()));
   EXPECT_EQ(c.architecture, "qwen3_5_text");
   ASSERT_EQ(c.mixers.size(), 2u);
   EXPECT_EQ(c.mixer(0), Mixer::delta);
@@ -97,7 +97,7 @@ TEST(HybridFolder, ConfigurationIsRead) {
   SmallHybrid regular;
   regular.config.erase("layer_types");
   regular.config["full_attention_interval"] = "2";
-  EXPECT_EQ(value_of(read(regular)).mixers, c.mixers);
+  EXPECT_EQ(value_of(read_hybrid(regular)).mixers, c.mixers);
 }
 
 TEST(HybridFolder, WeightsAreConverted) {
@@ -188,7 +188,7 @@ TEST(HybridFolder, RefusesWhatCannotBe) {
     SmallHybrid model;
     if (c.value == nullptr) model.config.erase(c.key);
     else model.config[c.key] = c.value;
-    EXPECT_TRUE(fails_with(read(model), c.code, c.words))
+    EXPECT_TRUE(fails_with(read_hybrid(model), c.code, c.words))
         << c.key << ": " << (c.value == nullptr ? "absent" : c.value);
   }
 }

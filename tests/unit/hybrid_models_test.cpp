@@ -15,37 +15,27 @@
 #include "kedge/model/model.hpp"
 #include "kedge/state/recurrent_state.hpp"
 #include "kedge/state/sequence.hpp"
+#include "unit/golden_file.hpp"
 
 namespace {
 
 using namespace kedge;
+using kedge_test::golden_tolerance;
+using kedge_test::values;
 
-constexpr double tolerance = 1e-4;
-
-std::string path_of(const std::string& name) {
+std::string hybrid_path(const std::string& name) {
   return std::string(KEDGE_GOLDEN_DIR "/hybrid/") + name;
-}
-
-template <class T>
-std::vector<T> values(const io::Safetensors& file, const char* name) {
-  const io::SafeTensor* entry = file.tensor(name);
-  if (entry == nullptr) return {};
-  auto bytes = file.read(*entry);
-  if (!bytes) return {};
-  std::vector<T> result(bytes->size / sizeof(T));
-  std::memcpy(result.data(), bytes->data, bytes->size);
-  return result;
 }
 
 class HybridModels : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     std::string name = GetParam();
-    auto model = Model::load(path_of(name).c_str(), {});
+    auto model = Model::load(hybrid_path(name).c_str(), {});
     ASSERT_TRUE(model) << model.error().place << ": " << model.error().reason;
     model_ = *model;
     if (name.ends_with(".gguf")) name.resize(name.size() - 5);
-    auto file = io::Safetensors::open(path_of(name + ".safetensors").c_str());
+    auto file = io::Safetensors::open(hybrid_path(name + ".safetensors").c_str());
     ASSERT_TRUE(file) << file.error().place << ": " << file.error().reason;
     tokens_ = values<std::int32_t>(*file, "tokens");
     expected_ = values<float>(*file, "logits");
@@ -110,7 +100,7 @@ TEST_P(HybridModels, GiveTheLogitsOfTransformers) {
       largest = std::max(largest, std::fabs(double(expected_[i])));
     }
     worst = std::max(worst, difference / largest);
-    EXPECT_LE(difference, tolerance * largest) << GetParam() << ", row " << row;
+    EXPECT_LE(difference, golden_tolerance * largest) << GetParam() << ", row " << row;
   }
   std::printf("  %s: worst relative difference %.3g\n", GetParam(), worst);
 }

@@ -15,7 +15,7 @@ using draft::Draft;
 using draft::Mtp;
 using draft::MtpModel;
 
-const SamplingOptions greedy;
+const SamplingOptions mtp_greedy;
 
 std::string file_of(const std::string& name) {
   return std::string(KEDGE_GOLDEN_DIR "/hybrid/") + name;
@@ -49,7 +49,7 @@ TEST_P(MtpGolden, GuessesWhatTheLayerGuesses) {
         Ask ask;
         ask.count = 31;
         ask.position = golden.anchors[round] + 1;
-        ask.sampling = &greedy;
+        ask.sampling = &mtp_greedy;
         draft.clear();
         const Status status = drafter.propose(ask, draft);
         ASSERT_TRUE(status) << show(status.error());
@@ -86,7 +86,7 @@ TEST(Mtp, GuessesBehindACut) {
   auto draft = *Draft::create({});
   Ask ask;
   ask.count = 31;
-  ask.sampling = &greedy;
+  ask.sampling = &mtp_greedy;
   ASSERT_TRUE(drafter->begin(golden.text(0, 60)));
   ASSERT_TRUE(drafter->evaluated(0, golden.rows(0, 59)));
   ask.position = 60;

@@ -14,9 +14,9 @@ using io::SafeType;
 using io::Source;
 
 // A file with this header text and so many bytes of data.
-struct Raw {
+struct RawSafetensors {
   std::string bytes;
-  explicit Raw(std::string_view header, std::size_t data = 0) {
+  explicit RawSafetensors(std::string_view header, std::size_t data = 0) {
     const std::uint64_t length = header.size();
     bytes.append(reinterpret_cast<const char*>(&length), sizeof length);
     bytes.append(header).append(data, '\0');
@@ -36,7 +36,7 @@ std::string entry(const char* name, const char* type, const char* shape, const c
 }
 Result<Safetensors> one(const char* type, const char* shape, const char* offsets,
                         std::size_t data) {
-  return Raw(joined({"{", entry("w", type, shape, offsets), "}"}), data).open();
+  return RawSafetensors(joined({"{", entry("w", type, shape, offsets), "}"}), data).open();
 }
 
 TEST(Safetensors, ReadsWhatThePythonPackageWrites) {
@@ -115,20 +115,24 @@ TEST(Safetensors, RoundTrip) {
 
 TEST(Safetensors, HeaderErrors) {
   const Code bad = Code::malformed;
-  EXPECT_TRUE(ok(Raw("{}").open()));
+  EXPECT_TRUE(ok(RawSafetensors("{}").open()));
   EXPECT_TRUE(fails_with(Safetensors::open(Source::memory({})), bad, {"empty"}));
-  EXPECT_TRUE(fails_with(Raw("[]").open(), bad, {"raw.safetensors", "an object", "an array"}));
-  EXPECT_TRUE(fails_with(Raw("{\"a\":").open(), bad, {"JSON", "byte"}));
-  EXPECT_TRUE(fails_with(Raw("{} x").open(), bad, {"JSON", "byte"}));
-  EXPECT_TRUE(fails_with(Raw("").open(), bad, {"JSON"}));
-  EXPECT_TRUE(fails_with(Raw("{\"a\":1e999}").open(), bad, {"JSON"}));
-  EXPECT_TRUE(fails_with(Raw("{\"a\xFF\":1}").open(), bad, {"JSON"}));
-  EXPECT_TRUE(fails_with(Raw(std::string(100000, '[')).open(), bad, {"depth", "4"}));
-  EXPECT_TRUE(fails_with(Raw("{\"a\":3}").open(), bad, {"'a'", "an object", "an integer"}));
-  EXPECT_TRUE(fails_with(Raw(R"({"__metadata__":{"k":1}})").open(), bad, {"'k'", "a string"}));
+  EXPECT_TRUE(
+      fails_with(RawSafetensors("[]").open(), bad, {"raw.safetensors", "an object", "an array"}));
+  EXPECT_TRUE(fails_with(RawSafetensors("{\"a\":").open(), bad, {"JSON", "byte"}));
+  EXPECT_TRUE(fails_with(RawSafetensors("{} x").open(), bad, {"JSON", "byte"}));
+  EXPECT_TRUE(fails_with(RawSafetensors("").open(), bad, {"JSON"}));
+  EXPECT_TRUE(fails_with(RawSafetensors("{\"a\":1e999}").open(), bad, {"JSON"}));
+  EXPECT_TRUE(fails_with(RawSafetensors("{\"a\xFF\":1}").open(), bad, {"JSON"}));
+  EXPECT_TRUE(fails_with(RawSafetensors(std::string(100000, '[')).open(), bad, {"depth", "4"}));
+  EXPECT_TRUE(
+      fails_with(RawSafetensors("{\"a\":3}").open(), bad, {"'a'", "an object", "an integer"}));
+  EXPECT_TRUE(
+      fails_with(RawSafetensors(R"({"__metadata__":{"k":1}})").open(), bad, {"'k'", "a string"}));
   const std::string w = entry("w", "U8", "[4]", "[0,4]");
-  EXPECT_TRUE(fails_with(Raw(joined({"{", w, ",", w, "}"}), 4).open(), bad, {"'w'", "twice"}));
-  Raw long_header("{}");
+  EXPECT_TRUE(
+      fails_with(RawSafetensors(joined({"{", w, ",", w, "}"}), 4).open(), bad, {"'w'", "twice"}));
+  RawSafetensors long_header("{}");
   long_header.bytes[7] = 0x10;
   EXPECT_TRUE(fails_with(long_header.open(), bad, {"header", "at most 2 bytes of text"}));
 }
@@ -155,8 +159,8 @@ TEST(Safetensors, TensorErrors) {
   EXPECT_TRUE(fails_with(one("F32", "[2]", "[4,12]", 12), bad, {"'w'", "start at 0", "found 4"}));
   const std::string overlap =
       joined({"{", entry("a", "U8", "[4]", "[0,4]"), ",", entry("b", "U8", "[4]", "[2,6]"), "}"});
-  EXPECT_TRUE(fails_with(Raw(overlap, 6).open(), bad, {"'b'", "start at 4", "found 2"}));
-  EXPECT_TRUE(fails_with(Raw(R"({"w":{"dtype":"U8","shape":[1]}})", 1).open(), bad,
+  EXPECT_TRUE(fails_with(RawSafetensors(overlap, 6).open(), bad, {"'b'", "start at 4", "found 2"}));
+  EXPECT_TRUE(fails_with(RawSafetensors(R"({"w":{"dtype":"U8","shape":[1]}})", 1).open(), bad,
                          {"'w': data_offsets", "not in"}));
 }
 

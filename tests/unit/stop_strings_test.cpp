@@ -8,19 +8,7 @@
 
 #include "golden/tokenizer_golden.hpp"
 #include "kedge/text/utf8.hpp"
-
-namespace {
-thread_local std::size_t allocations = 0;
-}  // namespace
-__attribute__((noinline)) void* operator new(std::size_t size) {
-  ++allocations;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
-__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
+#include "unit/allocations.hpp"
 
 namespace {
 

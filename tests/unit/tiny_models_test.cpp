@@ -14,12 +14,13 @@
 #include "kedge/model/forward.hpp"
 #include "kedge/model/model.hpp"
 #include "kedge/state/sequence.hpp"
+#include "unit/golden_file.hpp"
 
 namespace {
 
 using namespace kedge;
-
-constexpr double tolerance = 1e-4;
+using kedge_test::golden_tolerance;
+using kedge_test::values;
 
 struct Golden {
   std::vector<std::int32_t> tokens;
@@ -27,19 +28,8 @@ struct Golden {
   std::int64_t vocabulary = 0;
 };
 
-template <class T>
-std::vector<T> values(const io::Safetensors& file, const char* name) {
-  const io::SafeTensor* entry = file.tensor(name);
-  if (entry == nullptr) return {};
-  auto bytes = file.read(*entry);
-  if (!bytes) return {};
-  std::vector<T> result(bytes->size / sizeof(T));
-  std::memcpy(result.data(), bytes->data, bytes->size);
-  return result;
-}
-
 // "qwen2.gguf", or "qwen2" for the folder of that name.
-std::string path_of(const std::string& name) {
+std::string tiny_path(const std::string& name) {
   return std::string(KEDGE_GOLDEN_DIR "/tiny/") + name;
 }
 
@@ -47,11 +37,11 @@ class TinyModels : public testing::TestWithParam<const char*> {
  protected:
   void SetUp() override {
     std::string name = GetParam();
-    auto model = Model::load(path_of(name).c_str(), {});
+    auto model = Model::load(tiny_path(name).c_str(), {});
     ASSERT_TRUE(model) << model.error().place << ": " << model.error().reason;
     model_ = *model;
     if (name.ends_with(".gguf")) name.resize(name.size() - 5);
-    auto file = io::Safetensors::open(path_of(name + ".safetensors").c_str());
+    auto file = io::Safetensors::open(tiny_path(name + ".safetensors").c_str());
     ASSERT_TRUE(file) << file.error().place << ": " << file.error().reason;
     golden_.tokens = values<std::int32_t>(*file, "tokens");
     golden_.logits = values<float>(*file, "logits");
@@ -115,7 +105,7 @@ TEST_P(TinyModels, GivesTheLogitsOfTransformers) {
       difference = std::max(difference, std::fabs(double{logits[i]} - double{golden_.logits[i]}));
       largest = std::max(largest, std::fabs(double{golden_.logits[i]}));
     }
-    EXPECT_LE(difference, tolerance * largest) << "row " << row;
+    EXPECT_LE(difference, golden_tolerance * largest) << "row " << row;
     worst = std::max(worst, difference / largest);
   }
   RecordProperty("worst_relative_difference", std::to_string(worst));

@@ -12,24 +12,7 @@
 #include "golden/tokenizer_golden.hpp"
 #include "kedge/text/stream_decoder.hpp"
 #include "kedge/text/utf8.hpp"
-
-namespace {
-thread_local std::size_t allocations = 0;
-thread_local std::size_t allocations_left = static_cast<std::size_t>(-1);
-thread_local std::size_t copy_budget = static_cast<std::size_t>(-1);  // what tests' own copies use
-}  // namespace
-// Not inlined: the compiler would then complain that new's memory goes to free().
-__attribute__((noinline)) void* operator new(std::size_t size) {
-  ++allocations;
-  if (allocations_left == 0) throw std::bad_alloc();
-  --allocations_left;
-  if (void* memory = std::malloc(size)) return memory;
-  throw std::bad_alloc();
-}
-__attribute__((noinline)) void operator delete(void* memory) noexcept { std::free(memory); }
-__attribute__((noinline)) void operator delete(void* memory, std::size_t) noexcept {
-  std::free(memory);
-}
+#include "unit/allocations.hpp"
 
 namespace {
 
@@ -301,6 +284,9 @@ TEST(Tokenizer, RefusesBrokenData) {
         << made.error().reason;
   }
 }
+
+// What a body's own copies may use.
+thread_local std::size_t copy_budget = static_cast<std::size_t>(-1);
 
 // Lets body() make 0, 1, 2 ... allocations until it succeeds; returns how many failures there were.
 template <class Body>

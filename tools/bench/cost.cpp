@@ -23,7 +23,7 @@ namespace {
 constexpr std::size_t most_rows = 16;
 constexpr int calls = 3;  // of one width in one repetition; their median counts
 
-struct Options {
+struct CostArguments {
   std::string model, json;
   std::int64_t context = 256;
   int repetitions = 7;
@@ -86,7 +86,7 @@ class Passes {
   std::vector<Row> rows_;
 };
 
-int cost(const Options& o) {
+int cost(const CostArguments& o) {
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
   LoadOptions load;
@@ -162,7 +162,7 @@ int cost(const Options& o) {
 
 void add_bench_cost(CLI::App& bench, Commands& commands) {
   CLI::App* app = bench.add_subcommand("cost", "c(n) for 1 to 16 rows, beside the read floor");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<CostArguments>();
   app->add_option("--model", o->model, "GGUF file")->required();
   app->add_option("--context", o->context, "Positions before the rows")
       ->check(CLI::Range(0, 1 << 24));

@@ -17,7 +17,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct DecodeArguments {
   std::string model, draft = "auto", json;
   std::int64_t prompts = 3, max_tokens = 128;
   int repetitions = 3;
@@ -37,7 +37,7 @@ std::vector<std::int32_t> text_of(Session& session, const Prompt& prompt, Genera
   return tokens;
 }
 
-int decode(const Options& o) {
+int decode(const DecodeArguments& o) {
   const DraftChoice draft = parse_draft(o.draft);
   if (!draft.drafts) bad_usage("--draft", "none would compare plain decoding with itself");
   const cpu::Isa isa = o.machine.chosen_isa();
@@ -129,7 +129,7 @@ int decode(const Options& o) {
 
 void add_bench_decode(CLI::App& bench, Commands& commands) {
   CLI::App* app = bench.add_subcommand("decode", "Plain against speculative tokens per second");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<DecodeArguments>();
   app->add_option("--model", o->model, "GGUF file")->required();
   add_draft(*app, o->draft);
   app->add_option("--prompts", o->prompts, "How many")->check(CLI::Range(1, 1000));

@@ -20,7 +20,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct OpsArguments {
   std::string name, filter, json;
   std::int64_t rows = 1;
   double milliseconds = 2;
@@ -28,7 +28,7 @@ struct Options {
 };
 
 struct Bench {
-  const Options& options;
+  const OpsArguments& options;
   Executor* executor;
   Table table{};
   nlohmann::json json = nlohmann::json::array();
@@ -79,7 +79,7 @@ double worst_difference(const Tensor& a, const Tensor& b) {
 
 template <class Op>
 void bench_case(Bench& bench, const cases::Case<Op>& c) {
-  const Options& o = bench.options;
+  const OpsArguments& o = bench.options;
   Outputs<Op> fields;
   Op::fields(fields);
   cases::Workspace expected_memory(1);
@@ -138,7 +138,7 @@ void bench_operator(Bench& bench) {
   }
 }
 
-int ops(const Options& o) {
+int ops(const OpsArguments& o) {
   const std::unique_ptr<Executor> executor = o.machine.executor();
   Bench bench{o, executor.get()};
   for (const char* heading : {"operator", "case", "isa"})
@@ -162,7 +162,7 @@ int ops(const Options& o) {
 
 void add_bench_ops(CLI::App& bench, Commands& commands) {
   CLI::App* app = bench.add_subcommand("ops", "Time the test cases of every operator");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<OpsArguments>();
   app->add_option("name", o->name, "One operator only");
   app->add_option("--filter", o->filter, "Cases whose name contains this");
   app->add_option("--rows", o->rows, "Rows of each call")->check(CLI::Range(1, 128));

@@ -17,7 +17,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct RecurrentArguments {
   std::int32_t heads = 32, key_heads = 16, key_dim = 128, value_dim = 128, layers = 24, rounds = 30;
   std::int32_t planes = 9, replayed = 4;
   std::vector<std::int64_t> rows = {1, 8, 64};
@@ -62,7 +62,7 @@ struct Variant {
 };
 
 // What the host does before each pass: another plane is the newest, another column.
-void fill_tables(const Options& o, Variant& v, const Tensor& runs, const Tensor& steps) {
+void fill_tables(const RecurrentArguments& o, Variant& v, const Tensor& runs, const Tensor& steps) {
   op::begin_recurrent_runs(runs);
   op::RecurrentRun run;
   const auto rows = static_cast<std::int32_t>(v.rows);
@@ -100,7 +100,7 @@ void add_phases(const Cpu& cpu, Variant& v, std::vector<typename Op::Args>& laye
   }
 }
 
-int recurrent(const Options& o) {
+int recurrent(const RecurrentArguments& o) {
   using Op = op::GatedDelta;
   const std::unique_ptr<Executor> executor = o.machine.executor();
   const Cpu cpu = must(Cpu::create({o.machine.chosen_isa(), executor.get()}));
@@ -215,7 +215,7 @@ int recurrent(const Options& o) {
 
 void add_bench_recurrent(CLI::App& bench, Commands& commands) {
   CLI::App* app = bench.add_subcommand("recurrent", "Time recurrent states, read from memory");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<RecurrentArguments>();
   const CLI::Range count(1, 4096);
   app->add_option("--heads", o->heads, "Value heads")->check(count);
   app->add_option("--key-heads", o->key_heads, "Heads of q and k")->check(count);

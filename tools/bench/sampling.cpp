@@ -13,7 +13,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct SamplingBenchArguments {
   std::vector<std::int64_t> vocabularies = {49152, 151936};
   int repetitions = 200;
   MachineOptions machine;
@@ -42,7 +42,7 @@ std::string time_of(int repetitions, Call call) {
   return fmt::format("{:.3f}", median(std::move(times)));
 }
 
-int sampling(const Options& o) {
+int sampling(const SamplingBenchArguments& o) {
   const cpu::Isa isa = o.machine.chosen_isa();
   std::vector<std::int32_t> text(64);
   for (std::size_t i = 0; i < text.size(); ++i) text[i] = static_cast<std::int32_t>(i * 37);
@@ -84,7 +84,7 @@ int sampling(const Options& o) {
 
 void add_bench_sampling(CLI::App& bench, Commands& commands) {
   CLI::App* app = bench.add_subcommand("sampling", "Milliseconds to draw a token from its logits");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<SamplingBenchArguments>();
   app->add_option("--vocabulary", o->vocabularies, "Sizes of rows")
       ->check(CLI::Range(4096, 1 << 24));
   app->add_option("--repetitions", o->repetitions, "Rows per figure")->check(CLI::Range(1, 100000));

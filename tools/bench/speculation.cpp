@@ -22,7 +22,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct SpeculationArguments {
   std::string model, prompts, draft = "auto", json, category, traces;
   std::int64_t max_tokens = 128, limit = 0;
   int repetitions = 1;
@@ -92,7 +92,7 @@ struct Sum {
   }
 };
 
-std::vector<Case> read_cases(const Options& o, const ModelFile& file) {
+std::vector<Case> read_cases(const SpeculationArguments& o, const ModelFile& file) {
   std::vector<Case> cases;
   for (FilePrompt& prompt : read_prompt_file(o.prompts)) {
     if (!o.category.empty() && prompt.category != o.category) continue;
@@ -182,7 +182,7 @@ Table tables(const std::map<std::string, Sum>& sums, std::size_t positions) {
   return table;
 }
 
-int speculation(const Options& o) {
+int speculation(const SpeculationArguments& o) {
   const DraftChoice draft = parse_draft(o.draft);
   if (!draft.drafts) bad_usage("--draft", "none would compare plain decoding with itself");
   const cpu::Isa isa = o.machine.chosen_isa();
@@ -289,7 +289,7 @@ int speculation(const Options& o) {
 void add_bench_speculation(CLI::App& bench, Commands& commands) {
   CLI::App* app = bench.add_subcommand(
       "speculation", "A file of prompts: acceptance by position and category, and the speed-up");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<SpeculationArguments>();
   app->add_option("--model", o->model, "GGUF file or folder")->required();
   app->add_option("--prompts", o->prompts,
                   "JSON lines with prompt, turns or messages (the first turn is taken), and "

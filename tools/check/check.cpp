@@ -16,7 +16,7 @@ namespace kedge::tools {
 
 namespace {
 
-struct Options {
+struct CheckArguments {
   std::string model, draft = "auto", json;
   std::int64_t prompts = 3, tokens = 32, pairs = 6, perturb = -1;
   bool full = false;
@@ -24,7 +24,7 @@ struct Options {
   MachineOptions machine;
 };
 
-int check(const Options& o) {
+int check(const CheckArguments& o) {
   CheckOptions options;
   options.machine = o.machine;
   options.draft = parse_draft(o.draft);
@@ -148,7 +148,7 @@ int check(const Options& o) {
 void add_check(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand(
       "check", "Prove that speculation is exact and undone for free on this model and machine");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<CheckArguments>();
   app->add_option("--model", o->model, "GGUF file")->required();
   add_draft(*app, o->draft);
   app->add_option("--prompts", o->prompts, "Texts to compare")->check(CLI::Range(1, 1000));

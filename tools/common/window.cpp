@@ -14,14 +14,14 @@ namespace kedge::tools {
 
 namespace {
 
-constexpr const char* option = "--window";
-constexpr const char* known =
+constexpr const char* window_option = "--window";
+constexpr const char* known_windows =
     "best, all, fixed:N, adaptive[:initial=4,min=1,max=16], "
     "confidence[:threshold=0.5,product=0,min=0,max=31] or recorded:FILE";
 
 // "a=1,b=2" over defaults.
-std::map<std::string, double> keys(const std::string& name, std::string_view rest,
-                                   std::map<std::string, double> values) {
+std::map<std::string, double> read_keys(const std::string& name, std::string_view rest,
+                                        std::map<std::string, double> values) {
   while (!rest.empty()) {
     const std::string_view given = rest.substr(0, rest.find(','));
     rest = given.size() == rest.size() ? "" : rest.substr(given.size() + 1);
@@ -32,7 +32,7 @@ std::map<std::string, double> keys(const std::string& name, std::string_view res
     if (at == values.end() || equals == std::string_view::npos ||
         std::from_chars(given.data() + equals + 1, end, value).ptr != end ||
         equals + 1 == given.size())
-      bad_usage(option, "{}: expected {}; found \"{}\"", name, known, given);
+      bad_usage(window_option, "{}: expected {}; found \"{}\"", name, known_windows, given);
     at->second = value;
   }
   return values;
@@ -41,7 +41,7 @@ std::map<std::string, double> keys(const std::string& name, std::string_view res
 std::int64_t whole(const std::string& name, double value, std::int64_t least, std::int64_t most) {
   const auto number = static_cast<std::int64_t>(value);
   if (static_cast<double>(number) != value || number < least || number > most)
-    bad_usage(option, "{}: expected a whole number of {} to {}, found {}", name, least, most,
+    bad_usage(window_option, "{}: expected a whole number of {} to {}, found {}", name, least, most,
               value);
   return number;
 }
@@ -91,7 +91,7 @@ struct Recording {
 }  // namespace
 
 void WindowOptions::add(CLI::App& app) {
-  app.add_option("--window", window, fmt::format("How far to draft: {}", known));
+  app.add_option("--window", window, fmt::format("How far to draft: {}", known_windows));
   app.add_option("--verification", verification,
                  "coupled (the plain text, bit for bit), rejection or block (its distribution)");
 }
@@ -109,31 +109,32 @@ window::AnyWindow WindowOptions::make() const {
     std::int64_t length = -1;
     const char* const end = rest.data() + rest.size();
     if (std::from_chars(rest.data(), end, length).ptr != end || length < 0 || length > 31)
-      bad_usage(option, "fixed: expected 0 to 31, found \"{}\"", rest);
+      bad_usage(window_option, "fixed: expected 0 to 31, found \"{}\"", rest);
     return must(window::AnyWindow::make(window::Fixed(length)));
   }
   if (name == "adaptive") {
-    auto given = keys(name, rest, {{"initial", 4}, {"min", 1}, {"max", 16}});
+    auto given = read_keys(name, rest, {{"initial", 4}, {"min", 1}, {"max", 16}});
     window::Adaptive::Options o;
     o.initial = whole(name, given["initial"], 1, 31);
     o.min = whole(name, given["min"], 1, 31);
     o.max = whole(name, given["max"], 1, 31);
     auto made = window::Adaptive::create(o);
-    if (!made) bad_usage(option, "{}", made.error().reason);
+    if (!made) bad_usage(window_option, "{}", made.error().reason);
     return must(window::AnyWindow::make(std::move(*made)));
   }
   if (name == "confidence") {
-    auto given = keys(name, rest, {{"threshold", 0.5}, {"product", 0}, {"min", 0}, {"max", 31}});
+    auto given =
+        read_keys(name, rest, {{"threshold", 0.5}, {"product", 0}, {"min", 0}, {"max", 31}});
     window::Confidence::Options o;
     o.threshold = given["threshold"];
     if (!(o.threshold >= 0 && o.threshold <= 1))
-      bad_usage(option, "confidence: threshold: expected 0 to 1, found {}", o.threshold);
+      bad_usage(window_option, "confidence: threshold: expected 0 to 1, found {}", o.threshold);
     o.product = whole(name, given["product"], 0, 1) == 1;
     o.min = whole(name, given["min"], 0, 31);
     o.max = whole(name, given["max"], 0, 31);
     return must(window::AnyWindow::make(window::Confidence(o)));
   }
-  bad_usage(option, "expected {}; found \"{}\"", known, window);
+  bad_usage(window_option, "expected {}; found \"{}\"", known_windows, window);
 }
 
 Verification WindowOptions::method() const {

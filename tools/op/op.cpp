@@ -20,7 +20,7 @@ std::string weight_format_names() {
   return names;
 }
 
-struct Options {
+struct OpArguments {
   std::string name, in, out, json;
   std::vector<std::string> settings;
   bool list = false, help = false;
@@ -89,7 +89,7 @@ std::string summary(const Tensor& t) {
   return text + (shown < t.rows() * t.width() ? " ..." : "");
 }
 
-int run_op(const Options& o) {
+int run_op(const OpArguments& o) {
   if (o.in.empty()) bad_usage("op " + o.name, "--in F.safetensors is required");
   const Operator& op = find_operator(o.name);
   OperatorCall call;
@@ -143,7 +143,7 @@ int run_op(const Options& o) {
 
 void add_op(CLI::App& root, Commands& commands) {
   CLI::App* app = root.add_subcommand("op", "Run one operator on tensors from a file");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<OpArguments>();
   // --help is ours: with a name it describes that operator.
   app->set_help_flag();
   app->add_flag("-h,--help", o->help, "With NAME: its tensors, shapes and settings");

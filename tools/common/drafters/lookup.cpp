@@ -8,7 +8,7 @@ namespace kedge::tools {
 
 namespace {
 
-constexpr DraftKey keys[] = {
+constexpr DraftKey lookup_keys[] = {
     {"n", "8", 1, 31, "tokens at most"},
     {"min", "2", 1, 1024, "shortest match"},
 };
@@ -16,7 +16,7 @@ constexpr DraftKey keys[] = {
 }  // namespace
 
 const DraftKind lookup_kind = {
-    "lookup", "copies what followed the longest match", keys,
+    "lookup", "copies what followed the longest match", lookup_keys,
     [](const DraftValues& values) { return values.number("n"); },
     [](const DraftValues& values, const DraftRequest& request) {
       draft::Lookup::Options options;

@@ -10,7 +10,7 @@ namespace kedge::tools {
 
 namespace {
 
-constexpr DraftKey keys[] = {
+constexpr DraftKey model_keys[] = {
     {"path", nullptr, 0, 0, "GGUF file or folder of the draft model"},
     {"n", "4", 1, 31, "tokens at most"},
     {"threads", "0", 0, 1024, "of its own; 0: the target's"},
@@ -31,7 +31,7 @@ void expect_same_size(const ModelFile& target, const ModelFile& draft) {
 }  // namespace
 
 const DraftKind model_kind = {
-    "model", "a smaller model of the same vocabulary guesses", keys,
+    "model", "a smaller model of the same vocabulary guesses", model_keys,
     [](const DraftValues& values) { return values.number("n"); },
     [](const DraftValues& values, const DraftRequest& request) {
       draft::DraftModel::Options options;

@@ -2,7 +2,9 @@
 #pragma once
 
 #include <cmath>
+#include <map>
 #include <numeric>
+#include <utility>
 #include <vector>
 
 #include "kedge/backend/reference.hpp"
@@ -11,6 +13,33 @@
 
 namespace kedge::inline KEDGE_ABI {
 
+// What a cache holds, as numbers: each page and head is read once, however many rows and heads see
+// it.
+class StoredPages {
+ public:
+  StoredPages(const Tensor& cache, const KvPageLayout& layout, std::int64_t head_dim)
+      : cache_(cache), layout_(layout), head_dim_(head_dim) {}
+  // head_dim keys, or values, of a slot of 64.
+  const float* slot(std::int64_t page, std::int64_t kv_head, std::int64_t slot, bool key) {
+    std::vector<float>& block = blocks_[{page, kv_head}];
+    if (block.empty()) {
+      block.resize(static_cast<std::size_t>(2 * 64 * head_dim_));
+      auto at = block.begin();
+      for (const bool is_key : {true, false})
+        for (std::int64_t s = 0; s < 64; ++s)
+          for (std::int64_t d = 0; d < head_dim_; ++d)
+            *at++ = kv_stored(cache_, layout_, page, kv_head, s, d, is_key);
+    }
+    return block.data() + ((key ? 0 : 64) + slot) * head_dim_;
+  }
+
+ private:
+  const Tensor& cache_;
+  const KvPageLayout& layout_;
+  std::int64_t head_dim_;
+  std::map<std::pair<std::int64_t, std::int64_t>, std::vector<float>> blocks_;
+};
+
 template <class Mask>
 struct ReferenceAttention {
   static void run(const op::Attention::Args& a) {
@@ -18,6 +47,7 @@ struct ReferenceAttention {
     const std::int64_t group = a.heads / a.kv_heads;
     const auto dims = static_cast<std::size_t>(a.head_dim);
     std::vector<float> out(static_cast<std::size_t>(a.q.width()));
+    StoredPages stored(a.cache, layout, a.head_dim);
     for (std::int64_t r = 0; r < a.q.rows(); ++r) {
       const std::int64_t keys = a.position.as<std::int32_t>()[r] + 1;
       const auto* pages = a.pages.row<std::int32_t>(a.sequence.as<std::int32_t>()[r]);
@@ -29,9 +59,9 @@ struct ReferenceAttention {
           slots[static_cast<std::size_t>(a.position.as<std::int32_t>()[p])] =
               a.slot.as<std::int32_t>()[p];
       for (std::int64_t h = 0; h < a.heads; ++h) {
-        const auto at = [&](std::int64_t j, std::int64_t d, bool key) -> double {
+        const auto at = [&](std::int64_t j, bool key) {
           const std::int64_t s = slots[static_cast<std::size_t>(j)];
-          return kv_stored(a.cache, layout, pages[s / 64], h / group, s % 64, d, key);
+          return stored.slot(pages[s / 64], h / group, s % 64, key);
         };
         const float* q = a.q.row<float>(r) + h * a.head_dim;
         std::vector<double> weight(static_cast<std::size_t>(keys)), o(dims);
@@ -42,7 +72,8 @@ struct ReferenceAttention {
         for (std::int64_t j = 0; j < keys; ++j) {
           if (!sees(j)) continue;
           double s = 0;
-          for (std::int64_t d = 0; d < a.head_dim; ++d) s += q[d] * at(j, d, true);
+          const float* k = at(j, true);
+          for (std::size_t d = 0; d < dims; ++d) s += q[d] * double(k[d]);
           s *= double(op::Attention::scale(a));
           weight[static_cast<std::size_t>(j)] = s;
           if (!(s <= largest)) largest = s;  // a NaN too: it reaches every weight
@@ -52,7 +83,8 @@ struct ReferenceAttention {
           double& w = weight[static_cast<std::size_t>(j)];
           w = std::exp(w - largest);
           sum += w;
-          for (std::size_t d = 0; d < dims; ++d) o[d] += w * at(j, std::int64_t(d), false);
+          const float* v = at(j, false);
+          for (std::size_t d = 0; d < dims; ++d) o[d] += w * double(v[d]);
         }
         for (std::size_t d = 0; d < dims; ++d)
           out[static_cast<std::size_t>(h) * dims + d] = static_cast<float>(o[d] / sum);
