@@ -1,5 +1,7 @@
 // kedge bench cost: c(n) = T(n rows) / T(1 row), what the window policy needs to know, and how far
 // each T(n) is from what reading and multiplying take at least (bench/step_cost.hpp).
+#include "bench/cost.hpp"
+
 #include <algorithm>
 #include <chrono>
 #include <memory>
@@ -24,12 +26,7 @@ constexpr std::size_t most_rows = 16;
 constexpr std::int64_t far = 512;
 constexpr int calls = 3;  // of one width in one repetition; their median counts
 
-struct Options {
-  std::string model, json;
-  std::vector<std::int64_t> contexts = {256};
-  int repetitions = 7;
-  MachineOptions machine;
-};
+using Options = CostOptions;
 
 // Passes of n rows behind a context that stays as it is: nothing is committed.
 class Passes {
@@ -55,7 +52,8 @@ class Passes {
     sequence_ = must(Sequence::create(cache_, recurrent_.or_null()));
     tokens_ = synthetic_tokens(config.vocabulary, kv.positions, 3);
     // Far context of a model that only attends repeats the first rows' keys and values: what they
-    // say changes no time, and evaluating thousands of rows would take longer than all that follows.
+    // say changes no time, and evaluating thousands of rows would take longer than all that
+    // follows.
     const std::int64_t evaluated = config.recurrent.empty() ? std::min(context, far) : context;
     for (std::int64_t first = 0; first < evaluated; first += options.max_rows)
       pass(std::min(options.max_rows, evaluated - first), false);
@@ -175,7 +173,9 @@ nlohmann::json cost_at(const Options& o, const ModelFile& file, const Cpu& cpu, 
   return json;
 }
 
-int cost(const Options& o) {
+}  // namespace
+
+nlohmann::json measure_cost(const CostOptions& o, std::FILE* out) {
   const cpu::Isa isa = o.machine.chosen_isa();
   const std::unique_ptr<Executor> executor = o.machine.executor();
   LoadOptions load;
@@ -183,7 +183,6 @@ int cost(const Options& o) {
   const ModelFile file = load_model(o.model, executor.get(), load);
   const Cpu cpu = must(Cpu::create({isa, executor.get()}));
   Machine machine(*executor, StepCost(*file.model, isa, o.machine.cache_element(), 0).families());
-  std::FILE* const out = text_stream(o.json);
   fmt::print(out, "{}; {} threads, {}, {} repetitions of {}\n", machine_name(), executor->workers(),
              to_string(isa), o.repetitions, calls);
   nlohmann::json contexts = nlohmann::json::array();
@@ -198,15 +197,12 @@ int cost(const Options& o) {
                {"repetitions", o.repetitions},
                {"step_bytes", file.model->step_bytes()},
                {"contexts", contexts}});
-  write_json(o.json, json);
-  return 0;
+  return json;
 }
-
-}  // namespace
 
 void add_bench_cost(CLI::App& bench, Commands& commands) {
   CLI::App* app = bench.add_subcommand("cost", "c(n) for 1 to 16 rows, beside the read floor");
-  const auto o = std::make_shared<Options>();
+  const auto o = std::make_shared<CostOptions>();
   app->add_option("--model", o->model, "GGUF file")->required();
   app->add_option("--context", o->contexts, "Positions before the rows; several with commas")
       ->delimiter(',')
@@ -218,7 +214,10 @@ void add_bench_cost(CLI::App& bench, Commands& commands) {
   o->machine.add_isa(*app);
   o->machine.add_cache(*app);
   app->add_option("--json", o->json, "Write the figures to this file; - is stdout");
-  commands.push_back({app, [o] { return cost(*o); }});
+  commands.push_back({app, [o] {
+                        write_json(o->json, measure_cost(*o, text_stream(o->json)));
+                        return 0;
+                      }});
 }
 
 }  // namespace kedge::tools
