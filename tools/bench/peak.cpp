@@ -15,10 +15,11 @@ namespace {
 constexpr std::int64_t accumulators = 12;
 
 #if defined(__x86_64__)
-#define KEDGE_TWELVE(OP)                                                           \
-  OP("0")                                                                          \
-  OP("1") OP("2") OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") OP("10") \
-      OP("1"                                                                       \
+#define KEDGE_TWELVE(OP)                                                   \
+  OP("0")                                                                  \
+  OP("1")                                                                  \
+  OP("2") OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") OP("10") \
+      OP("1"                                                               \
          "1")
 #define KEDGE_SIXTEEN(OP) KEDGE_TWELVE(OP) OP("12") OP("13") OP("14") OP("15")
 #define KEDGE_CLEAR(n) "vxorps %%xmm" n ", %%xmm" n ", %%xmm" n "\n\t"
