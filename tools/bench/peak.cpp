@@ -15,13 +15,12 @@ namespace {
 constexpr std::int64_t accumulators = 12;
 
 #if defined(__x86_64__)
-#define KEDGE_TWELVE(OP)                                                   \
-  OP("0")                                                                  \
-  OP("1")                                                                  \
-  OP("2") OP("3") OP("4") OP("5") OP("6") OP("7") OP("8") OP("9") OP("10") \
-      OP("1"                                                               \
-         "1")
-#define KEDGE_SIXTEEN(OP) KEDGE_TWELVE(OP) OP("12") OP("13") OP("14") OP("15")
+#define KEDGE_FOUR(OP, a, b, c, d) OP(a) OP(b) OP(c) OP(d)
+#define KEDGE_TWELVE(OP)             \
+  KEDGE_FOUR(OP, "0", "1", "2", "3") \
+  KEDGE_FOUR(OP, "4", "5", "6", "7") \
+  KEDGE_FOUR(OP, "8", "9", "10", "11")
+#define KEDGE_SIXTEEN(OP) KEDGE_TWELVE(OP) KEDGE_FOUR(OP, "12", "13", "14", "15")
 #define KEDGE_CLEAR(n) "vxorps %%xmm" n ", %%xmm" n ", %%xmm" n "\n\t"
 #define KEDGE_LOOP(OP) \
   asm volatile(KEDGE_SIXTEEN(KEDGE_CLEAR) "1:\n\t" KEDGE_TWELVE(OP) "dec %0\n\tjnz 1b\n\t"      \

@@ -64,9 +64,11 @@ std::string in_script(const nlohmann::json& json) {
 nlohmann::json gather(const Options& o) {
   nlohmann::json models = nlohmann::json::array(), operators = nlohmann::json::array();
   const std::unique_ptr<Executor> executor = o.cost.machine.executor();
-  for (const std::string& path : o.operator_files)
-    for (const nlohmann::json& curve : read_json_file(path).at("curves"))
-      operators.push_back(curve);
+  for (const std::string& path : o.operator_files) {
+    const nlohmann::json file = read_json_file(path);
+    const nlohmann::json& curves = file.at("curves");
+    operators.insert(operators.end(), curves.begin(), curves.end());
+  }
   if (o.operator_files.empty() && !o.no_operators)
     operators = stream_operators(o.streamed, "", {o.cost.machine.chosen_isa()}, *executor, stdout);
   for (const std::string& path : o.cost_files) add_models(read_json_file(path), models);
@@ -81,10 +83,12 @@ nlohmann::json gather(const Options& o) {
                  measure_peer(peer, path, context, executor->workers()));
     models.insert(models.end(), measured.begin(), measured.end());
   }
-  for (const std::string& path : o.peer_files)
-    for (const nlohmann::json& curve : read_json_file(path))
+  for (const std::string& path : o.peer_files) {
+    const nlohmann::json file = read_json_file(path);
+    for (const nlohmann::json& curve : file)
       add_peer(models, curve.at("model"), curve.at("context"),
                {{"name", curve.at("peer")}, {"points", curve.at("points")}});
+  }
   return {{"machine", machine_name()},      {"isa", to_string(o.cost.machine.chosen_isa())},
           {"threads", executor->workers()}, {"when", today()},
           {"operators", operators},         {"models", models}};
