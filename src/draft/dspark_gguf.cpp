@@ -26,7 +26,7 @@ Status read_layers(const Keys& keys, DsparkConfig& c) {
   for (std::size_t i = 0; i < c.layers.size(); ++i)
     if (pattern->integers[i] != 0) c.layers[i].window = static_cast<std::int64_t>(window);
   if (!keys.has("attention.causal"))
-    c.notes.push_back(
+    c.notes.emplace_back(
         "no dflash.attention.causal: slots of sliding layers see their whole block, "
         "as in llama.cpp; the file does not say how they were trained");
   return {};

@@ -11,6 +11,7 @@ void add_bench(CLI::App& root, Commands& commands) {
   add_bench_device(*app, commands);
   add_bench_ops(*app, commands);
   add_bench_recurrent(*app, commands);
+  add_bench_report(*app, commands);
   add_bench_sampling(*app, commands);
   add_bench_speculation(*app, commands);
 }

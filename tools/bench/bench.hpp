@@ -10,6 +10,7 @@ void add_bench_decode(CLI::App& bench, Commands& commands);
 void add_bench_device(CLI::App& bench, Commands& commands);
 void add_bench_ops(CLI::App& bench, Commands& commands);
 void add_bench_recurrent(CLI::App& bench, Commands& commands);
+void add_bench_report(CLI::App& bench, Commands& commands);
 void add_bench_sampling(CLI::App& bench, Commands& commands);
 void add_bench_speculation(CLI::App& bench, Commands& commands);
 

@@ -1,11 +1,13 @@
 // kedge bench ops: the tests' cases of every operator, compared with the reference and then timed.
-// The shapes are small, so most figures are those of the caches, not of memory.
+// The shapes are small, so most figures are those of the caches; --from-memory takes large ones
+// (bench/streamed.hpp).
 #include <chrono>
 #include <cmath>
 #include <memory>
 #include <nlohmann/json.hpp>
 
 #include "bench/bench.hpp"
+#include "bench/streamed.hpp"
 #include "common/failure.hpp"
 #include "common/machine.hpp"
 #include "common/output.hpp"
@@ -24,6 +26,8 @@ struct OpsArguments {
   std::string name, filter, json;
   std::int64_t rows = 1;
   double milliseconds = 2;
+  bool from_memory = false;
+  StreamedOptions streamed;
   MachineOptions machine;
 };
 
@@ -138,8 +142,22 @@ void bench_operator(Bench& bench) {
   }
 }
 
+int from_memory(const OpsArguments& o, Executor& executor) {
+  std::FILE* const out = text_stream(o.json);
+  fmt::print(out, "{}; {} threads, medians (quartiles) of {} repetitions\n", machine_name(),
+             executor.workers(), o.streamed.repetitions);
+  const nlohmann::json curves =
+      stream_operators(o.streamed, o.name, {o.machine.chosen_isa()}, executor, out);
+  write_json(o.json, {{"machine", machine_name()},
+                      {"threads", executor.workers()},
+                      {"repetitions", o.streamed.repetitions},
+                      {"curves", curves}});
+  return 0;
+}
+
 int ops(const OpsArguments& o) {
   const std::unique_ptr<Executor> executor = o.machine.executor();
+  if (o.from_memory) return from_memory(o, *executor);
   Bench bench{o, executor.get()};
   for (const char* heading : {"operator", "case", "isa"})
     bench.table.column(heading, Table::Align::left);
@@ -168,6 +186,25 @@ void add_bench_ops(CLI::App& bench, Commands& commands) {
   app->add_option("--rows", o->rows, "Rows of each call")->check(CLI::Range(1, 128));
   app->add_option("--milliseconds", o->milliseconds, "Time to spend on each case and ISA")
       ->check(CLI::Range(0.0, 1e6));
+  StreamedOptions& s = o->streamed;
+  const auto memory = [&](CLI::Option* option) { option->group("With --from-memory"); };
+  app->add_flag(
+      "--from-memory", o->from_memory,
+      "matmul and attention over operands that no cache holds, beside the machine's limits");
+  memory(app->add_option("--shape", s.shape, "Of the matrix, N x K"));
+  memory(app->add_option("--formats", s.formats, "Of weights")->delimiter(','));
+  memory(app->add_option("--widths", s.widths, "Rows of a pass; matmul 1 to 16, attention 1,8")
+             ->delimiter(',')
+             ->check(CLI::Range(1, 4096)));
+  memory(app->add_option("--caches", s.caches, "Of keys and values")->delimiter(','));
+  memory(app->add_option("--head-dims", s.head_dims, "Of attention")->delimiter(','));
+  memory(app->add_option("--heads", s.heads, "Query heads"));
+  memory(app->add_option("--kv-heads", s.kv_heads, "Key/value heads"));
+  memory(app->add_option("--keys", s.keys, "That attention sees")->check(CLI::Range(1, 1 << 24)));
+  memory(app->add_option("--rotation", s.rotation_mib, "MiB of operands that take turns")
+             ->check(CLI::Range(1, 1 << 20)));
+  memory(app->add_option("--repetitions", s.repetitions, "Of everything, in a new order each time")
+             ->check(CLI::Range(1, 10000)));
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);
   app->add_option("--json", o->json, "Write the figures to this file; - is stdout");
