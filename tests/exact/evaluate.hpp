@@ -11,6 +11,7 @@
 #include "exact/compare.hpp"
 #include "kedge/model/forward.hpp"
 #include "kedge/state/sequence.hpp"
+#include "support/show.hpp"
 
 namespace kedge::tests {
 
@@ -76,10 +77,6 @@ inline Result<Logits> evaluate(const std::shared_ptr<const Model>& model,
     KEDGE_CHECK(transaction.commit(count));
   }
   return logits;
-}
-
-inline std::string show(const Error& error) {
-  return std::string(to_string(error.code)) + ": " + error.place + ": " + error.reason;
 }
 
 // evaluate() that fails the test instead of returning an error; empty logits then.

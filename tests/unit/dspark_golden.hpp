@@ -9,15 +9,12 @@
 
 #include "kedge/draft/dspark.hpp"
 #include "kedge/io/safetensors.hpp"
+#include "support/show.hpp"
 
 namespace kedge::tests {
 
 inline std::string golden_draft(const std::string& name) {
   return std::string(KEDGE_GOLDEN_DIR "/dspark/") + name;
-}
-
-inline std::string show(const Error& error) {
-  return std::string(to_string(error.code)) + ": " + error.place + ": " + error.reason;
 }
 
 struct Golden {
