@@ -109,7 +109,7 @@ struct Stats {
       sum += off < 0 ? -off : off;
       guesses += b.guesses;
     }
-    return guesses > 0 ? sum / static_cast<double>(guesses) : draft::Draft::unknown;
+    return guesses > 0 ? sum / static_cast<double>(guesses) : double{draft::Draft::unknown};
   }
   // Unconditional: the share of all rounds in which guesses held up to and including a place; and
   // conditional: of the rounds that held so far and had a guess there.
