@@ -33,7 +33,8 @@ nlohmann::json curve_json(const Curve& c) {
                          {"isa", to_string(c.isa)},
                          {"family", to_string(c.family)},
                          {"bytes", c.bytes},
-                         {"difference", c.difference}};
+                         {"difference", c.difference},
+                         {"disturbed", c.disturbed}};
   for (const Limits& limits : c.limits) json["limits"].push_back(limits_json(limits));
   for (std::size_t w = 0; w < c.widths.size(); ++w) {
     const auto all = [&](auto value) { return by_repetition(c, value); };
@@ -91,6 +92,8 @@ void print_curve(const Curve& c, const nlohmann::json& json, std::FILE* out) {
              "({:.0f}-{:.0f}) GMAC/s; {:.2g} from the reference\n",
              c.op, c.name, to_string(c.isa), c.bytes / 1e6, floor.median, floor.low, floor.high,
              to_string(c.family), peak.median, peak.low, peak.high, c.difference);
+  if (c.disturbed > 0)
+    fmt::print(out, "{} repetitions left out: the processors were shared\n", c.disturbed);
   Table table;
   for (const char* heading :
        {"n", "us", "c(n)", "GB/s", "of floor", "of peak", "t/bound", "step excess"})

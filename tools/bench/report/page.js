@@ -115,8 +115,8 @@ function model(m) {
 }
 
 function small(c) {
-  const points = c.widths.map((w) => [w.n, w.of_bound.median, w]), high = Math.max(2, ...points.map((p) => p[1]));
-  const top = Math.ceil(high * 2) / 2, ticks = niceTicks(top, 4), n = c.widths[c.widths.length - 1].n;
+  const points = c.widths.map((w) => [w.n, w.of_bound.median, w]), high = Math.max(2, ...matmuls.flatMap((m) => m.widths.map((w) => w.of_bound.median)));
+  const ticks = niceTicks(high, 4), n = c.widths[c.widths.length - 1].n;
   const at = plot({width: 340, height: 200, x: [1, Math.max(n, 2)], y: [0, ticks[ticks.length - 1]], xTicks: c.widths.map((w) => w.n).filter((v) => v === 1 || v % 4 === 0), yTicks: ticks, xLabel: 'rows', yLabel: 'time, of the bound'});
   const bound = `<line x1="${at.box.left}" x2="${at.box.right}" y1="${at.y(1)}" y2="${at.y(1)}" stroke="var(--faint)" stroke-width="1.6" stroke-dasharray="5 4"/>`;
   return `<div class="card"><h3>${escape(c.name)}</h3>${at.svg(bound + line(at, points, colour(curves.indexOf(c)), {title: ([x, y]) => `${x} rows: ${number(y)} of the bound`}))}</div>`;
