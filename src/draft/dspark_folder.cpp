@@ -1,5 +1,5 @@
 // A draft model's configuration from a folder: the formats of speculators (vllm-project), DeepSpec
-// (deepseek-ai), z-lab's DFlash and SpecForge's DSpark.
+// (deepseek-ai), z-lab's DFlash, SpecForge's DSpark and NVIDIA Model Optimizer's export.
 #include <algorithm>
 
 #include "draft/dspark_reader.hpp"
@@ -14,6 +14,7 @@ using io::Json;
 namespace {
 
 constexpr std::int64_t many = 1 << 20, most_tokens = 1 << 28;
+constexpr const char* enable_confidence = "enable_confidence_head";
 
 // speculators writes what differs from Qwen3Config's defaults (transformers), the others all.
 struct Defaults {
@@ -112,8 +113,8 @@ Status read_layers(const Fields& f, bool windowed, std::int64_t own_window, Dspa
   return {};
 }
 
-Status read_heads(const Fields& f, std::int64_t default_rank, bool default_confidence,
-                  DsparkConfig& c) {
+Status read_heads(const Fields& f, std::int64_t default_rank, const char* confidence_key,
+                  bool default_confidence, DsparkConfig& c) {
   KEDGE_TRY(const double rank, f.number_or("markov_rank", static_cast<double>(default_rank)));
   if (!(rank >= 0 && rank <= 65536))
     return fail(Code::malformed, f.place(), "%s: expected 0..65536, found %g",
@@ -124,7 +125,7 @@ Status read_heads(const Fields& f, std::int64_t default_rank, bool default_confi
   else if (head == "gated") c.head = op::MarkovBias::gated;
   else if (head == "rnn") c.head = op::MarkovBias::rnn;
   else return f.unsupported("markov_head_type", "vanilla, gated or rnn", head);
-  KEDGE_TRY(c.confidence, f.flag_or("enable_confidence_head", default_confidence));
+  KEDGE_TRY(c.confidence, f.flag_or(confidence_key, default_confidence));
   KEDGE_TRY(const bool markov, f.flag_or("confidence_head_with_markov", true));
   c.confidence_with_markov = markov && c.rank > 0;
   return {};
@@ -193,7 +194,7 @@ Result<DsparkConfig> read_speculators(const Fields& top) {
   if (c.taps.empty())
     c.notes.push_back("no aux_hidden_state_layer_ids: speculators' default 2, L / 2, L - 3");
   KEDGE_CHECK(read_mask(top, nullptr, c));
-  KEDGE_CHECK(read_heads(top, type == "dspark" ? 256 : 0, type == "dspark", c));
+  KEDGE_CHECK(read_heads(top, type == "dspark" ? 256 : 0, enable_confidence, type == "dspark", c));
   KEDGE_TRY(const std::int64_t proposed, speculative_tokens(top));
   KEDGE_CHECK(read_layout(top, proposed, c));
   KEDGE_CHECK(read_layers(f, false, 0, c));
@@ -208,11 +209,13 @@ Result<DsparkConfig> read_native(const Fields& top, std::string_view name) {
   static const Json empty;
   const Fields f(own == nullptr ? empty : *own, top.place(), top.full("dflash_config."));
   KEDGE_TRY(const std::string_view projector, f.text_or("projector_type", "dflash"));
-  const bool forge = projector == "dspark";
-  if (!forge && projector != "dflash")
+  const bool inside = projector == "dspark";  // the heads' keys are in dflash_config
+  if (!inside && projector != "dflash")
     return f.unsupported("projector_type", "dflash or dspark", projector);
+  // Model Optimizer trains either alignment and writes which; SpecForge has 1+N only.
+  const bool optimizer = f.find("shift_label") != nullptr, forge = inside && !optimizer;
   const bool deep = name == "Qwen3DSparkModel" || name == "Qwen3DFlashModel";
-  c.format = forge ? "SpecForge" : deep ? "DeepSpec" : "z-lab";
+  c.format = optimizer ? "Model Optimizer" : forge ? "SpecForge" : deep ? "DeepSpec" : "z-lab";
   KEDGE_CHECK(refuse(f, {"attention_sink_bias", "add_swa_attention_sink_bias", "conv_kernel_size",
                          "output_multiplier", "final_logit_softcapping", "input_embedding_scale"}));
   KEDGE_CHECK(refuse(top, {"logit_scale", "final_logit_softcapping"}));
@@ -237,12 +240,16 @@ Result<DsparkConfig> read_native(const Fields& top, std::string_view name) {
           "final norm: tap -1");
     }
   KEDGE_CHECK(read_mask(top, &f, c));
-  KEDGE_CHECK(read_heads(forge ? f : top, 0, !forge, c));
+  KEDGE_CHECK(read_heads(inside ? f : top, 0, optimizer ? "use_confidence_head" : enable_confidence,
+                         !inside, c));
   if (c.rank == 0) c.confidence = false;
 
   if (top.find("sample_from_anchor") != nullptr) {
     KEDGE_TRY(c.sample_from_anchor, top.flag_or("sample_from_anchor", false));
     c.layout = "the key sample_from_anchor says so";
+  } else if (optimizer) {
+    KEDGE_TRY(c.sample_from_anchor, f.flag_or("shift_label", true));
+    c.layout = "the key dflash_config.shift_label says so";
   } else {
     c.sample_from_anchor = c.rank > 0 && !forge;
     c.layout = c.rank == 0 ? "DFlash: a slot guesses its own position"

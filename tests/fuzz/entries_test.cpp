@@ -56,6 +56,19 @@ TEST(FuzzEntries, FolderIndex) {
   mutate(fuzz_folder_index, contents("qwen2/model.safetensors.index.json"), 1 << 20);
 }
 TEST(FuzzEntries, Config) { mutate(fuzz_config, contents("qwen3/config.json"), 1 << 20); }
+TEST(FuzzEntries, Draft) {
+  mutate(fuzz_draft, contents("../dspark/gated/config.json"), 1 << 20);
+  mutate(fuzz_draft, contents("../dspark/model_optimizer/config.json"), 1 << 20);
+  // What fuzz_draft's own weights fit to: the whole way to a model.
+  mutate(fuzz_draft,
+         "{\"architectures\": [\"Qwen3DSparkModel\"], \"hidden_size\": 4, "
+         "\"intermediate_size\": 4, \"num_hidden_layers\": 1, \"num_attention_heads\": 1, "
+         "\"head_dim\": 4, \"vocab_size\": 4, \"rms_norm_eps\": 1e-5, \"rope_theta\": 5e3, "
+         "\"block_size\": 3, \"max_position_embeddings\": 9, \"target_layer_ids\": [1], "
+         "\"mask_token_id\": 3, \"markov_rank\": 4, \"markov_head_type\": \"gated\", "
+         "\"layer_types\": [\"sliding_attention\"], \"sliding_window\": 5}",
+         1 << 20);
+}
 TEST(FuzzEntries, Json) { mutate(fuzz_json, contents("biased/config.json"), 1 << 20); }
 
 TEST(FuzzEntries, Package) { mutate(fuzz_package, contents("../packages/draft.json"), 1 << 20); }

@@ -9,8 +9,8 @@ the head), and NAME.safetensors what was computed in F32 on the CPU by DFlashDra
   anchors [R] i32, newest [R] i32                  the rounds: position and token of each anchor
   drafts [R, G] i32, logits [R, G, Vd], confidences [R, G]    greedy chains
 The last anchor lies before the one before it: a text that was cut, and a window that moves back.
-Two more folders and a file hold the weights of `first` and `dflash` in other formats: deepspec/, zlab/
-and first.gguf.
+Three more folders and a file hold the weights of `first` and `dflash` in other formats: deepspec/,
+model_optimizer/, zlab/ and first.gguf.
 
 usage: tests/golden/dspark.py [FOLDER]
 Needs torch, transformers, speculators, safetensors, gguf.
@@ -227,6 +227,14 @@ def main():
                 model, architectures=["Qwen3DSparkModel"], target_layer_ids=ids,
                 mask_token_id=VOCABULARY - 2, markov_rank=s["rank"], markov_head_type="vanilla",
                 enable_confidence_head=True, confidence_head_with_markov=True), weights(model))
+            folder(out / "model_optimizer", flat(
+                model, architectures=["DFlashDraftModel"],
+                dflash_config=dict(mask_token_id=VOCABULARY - 2, target_layer_ids=ids, causal=False,
+                                   projector_type="dspark", shift_label=True, markov_rank=s["rank"],
+                                   markov_head_type="vanilla", use_confidence_head=True)),
+                # its modules have no prefix, and the confidence head no module of its own
+                {k.replace("confidence_head.proj", "confidence_proj").replace("markov_head.", ""): v
+                 for k, v in weights(model).items()})
         if name == "dflash":
             folder(out / "zlab", flat(
                 model, architectures=["DFlashDraftModel"],

@@ -57,7 +57,8 @@ TEST(DsparkFiles, LayoutIsSaidAndDecided) {
        {Expected{"first", true, "sample_from_anchor says so"},
         Expected{"bonus", false, "speculative_tokens 5 of block_size 6"},
         Expected{"bonus_rnn", false, "says so"}, Expected{"dflash", false, "says so"},
-        Expected{"deepspec", true, "DSpark of this format"}, Expected{"zlab", false, "DFlash"},
+        Expected{"deepspec", true, "DSpark of this format"},
+        Expected{"model_optimizer", true, "shift_label says so"}, Expected{"zlab", false, "DFlash"},
         Expected{"first.gguf", true, "dflash.sample_from_anchor says so"},
         Expected{"bonus.gguf", false, "dflash.sample_from_anchor says so"}}) {
     const auto files = ModelFiles::open(golden_draft(e.name).c_str());
@@ -90,7 +91,7 @@ TEST(DsparkFiles, LayoutIsSaidAndDecided) {
 
 TEST(DsparkFiles, LayersAreNumberedByWhatEntersThem) {
   const std::vector<std::int32_t> expected = {1, 3, 6};
-  for (const char* name : {"first", "deepspec", "zlab", "first.gguf"}) {
+  for (const char* name : {"first", "deepspec", "model_optimizer", "zlab", "first.gguf"}) {
     const auto files = ModelFiles::open(golden_draft(name).c_str());
     const auto c = draft::read_dspark_config(*files);
     ASSERT_TRUE(c) << show(c.error());

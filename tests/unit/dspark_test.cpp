@@ -63,7 +63,7 @@ class DsparkGolden : public ::testing::TestWithParam<const char*> {};
 
 // `name` of the files, of what they were computed with.
 std::pair<std::string, std::string> names_of(const std::string& name) {
-  if (name == "deepspec") return {name, "first"};
+  if (name == "deepspec" || name == "model_optimizer") return {name, "first"};
   if (name == "zlab") return {name, "dflash"};
   if (name.ends_with(".gguf")) return {name, name.substr(0, name.size() - 5)};
   return {name, name};
@@ -107,7 +107,7 @@ TEST_P(DsparkGolden, FewerGuessesAreTheFirstOnes) {
 
 INSTANTIATE_TEST_SUITE_P(Formats, DsparkGolden,
                          ::testing::Values("first", "gated", "rnn", "bonus", "bonus_rnn", "dflash",
-                                           "deepspec", "zlab", "first.gguf"),
+                                           "deepspec", "model_optimizer", "zlab", "first.gguf"),
                          [](const auto& param_info) {
                            std::string name = param_info.param;
                            std::replace(name.begin(), name.end(), '.', '_');

@@ -18,7 +18,8 @@
 namespace kedge::inline KEDGE_ABI::draft {
 
 struct DsparkConfig {
-  std::string format;                 // "speculators", "DeepSpec", "z-lab", "SpecForge" or "GGUF"
+  std::string format;                 // "speculators", "DeepSpec", "z-lab", "SpecForge",
+                                      // "Model Optimizer" or "GGUF"
   ModelConfig backbone;               // its layers; `vocabulary` is the target's
   std::int64_t draft_vocabulary = 0;  // rows of the head; less than the target's: a map says which
   std::int64_t target_width = 0;      // of one hidden state of the target
