@@ -1,5 +1,6 @@
-# A model with the shape of Qwen3.5-0.8B and random weights, made where it is missing: speed does not
-# depend on what weights say. No claim of its own.
+# Models with the shape of Qwen3.5-0.8B and random weights, made where they are missing: speed does not
+# depend on what weights say. One writes noise in which no token comes twice, the other texts that
+# repeat themselves. No claim of its own.
 import os
 import pathlib
 
@@ -11,9 +12,10 @@ folder = pathlib.Path(os.environ.get("KEDGE_MODELS", common.root / "models"))
 LAYERS, WIDTH, FEED_FORWARD, VOCABULARY = 24, 1024, 3584, 248320
 HEADS, KV_HEADS, HEAD_DIM = 8, 2, 256
 KEY_HEADS, VALUE_HEADS, STATE, TAPS = 16, 16, 128, 4
+CYCLE = 16  # tokens after which a text that repeats itself does
 
 
-def write(path):
+def write(path, repeats):
     noise = numpy.random.default_rng(1)
     base = (0.02 * noise.standard_normal(1 << 22)).astype(numpy.float16)
     out = gguf.GGUFWriter(str(path), "qwen35")
@@ -48,7 +50,17 @@ def write(path):
     def vector(name, size, value=1.0):
         out.add_tensor(name, numpy.full(size, value, numpy.float32))
 
-    matrix("token_embd", VOCABULARY)
+    if repeats:
+        # Embeddings so large that what the layers add changes little, and the head's row of each
+        # token is the embedding of the one that it follows: token t is followed by the next of its
+        # CYCLE. (The real model's head is its embedding; one pass reads as many bytes either way.)
+        values = numpy.resize(base, (VOCABULARY, WIDTH))
+        ids = numpy.arange(VOCABULARY)
+        before = ids // CYCLE * CYCLE + (ids - 1) % CYCLE
+        out.add_tensor("token_embd.weight", 100 * values)
+        out.add_tensor("output.weight", values[before])
+    else:
+        matrix("token_embd", VOCABULARY)
     vector("output_norm.weight", WIDTH)
     keys, values = KEY_HEADS * STATE, VALUE_HEADS * STATE
     for i in range(LAYERS):
@@ -81,14 +93,15 @@ def write(path):
     out.close()
 
 
-def path_of(kind):
+def path_of(kind, repeats=False):
     """The model in Q4_0 or Q8_0."""
-    path = folder / f"hybrid-0.8B-random.{kind.upper()}.gguf"
+    name = "hybrid-0.8B-" + ("repeats" if repeats else "random")
+    path = folder / f"{name}.{kind.upper()}.gguf"
     if not path.is_file():
         folder.mkdir(parents=True, exist_ok=True)
-        full = folder / "hybrid-0.8B-random.F16.gguf"
+        full = folder / f"{name}.F16.gguf"
         if not full.is_file():
-            write(full)
+            write(full, repeats)
         part = path.with_suffix(".part")
         common.kedge("quantize", "--model", full, "--type", kind, "--out", part)
         part.rename(path)

@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "bench/bench.hpp"
+#include "bench/decoding.hpp"
 #include "common/drafter.hpp"
 #include "common/failure.hpp"
 #include "common/machine.hpp"
@@ -31,6 +32,8 @@ struct SpeculationArguments {
   WindowOptions window;
   MachineOptions machine;
 };
+
+constexpr std::int64_t slice = 8;  // tokens that a session makes before it is the other's turn
 
 struct Case {
   FilePrompt from;
@@ -107,24 +110,6 @@ std::vector<Case> read_cases(const SpeculationArguments& o, const ModelFile& fil
   if (cases.empty())
     fail_with(Code::not_found, o.prompts, "no prompt of category \"{}\"", o.category);
   return cases;
-}
-
-// What the text is and how long its rounds took, in ms per token.
-struct Run {
-  std::vector<std::int32_t> tokens;
-  double ms = 0;
-};
-Run run_once(Session& session, const Case& one, GenerateOptions options) {
-  Run run;
-  run.tokens.reserve(static_cast<std::size_t>(options.max_tokens));
-  options.context = &run.tokens;
-  options.on_token = [](void* context, const TokenEvent& event) noexcept {
-    static_cast<std::vector<std::int32_t>*>(context)->push_back(event.id);
-    return true;
-  };
-  must(session.generate(one.tokens, options));
-  run.ms = session.stats().decode_ms();
-  return run;
 }
 
 // What the drafter would propose at every position of a text, and how much of it would hold: what a
@@ -208,9 +193,12 @@ int speculation(const SpeculationArguments& o) {
   speculative.set_window(o.window.make());
   must(speculative.set_verification(o.window.method()));
   for (Session* session : {&plain, &speculative}) must(session->set_sampling(o.sampling.options));
-  GenerateOptions run;
-  run.max_tokens = o.max_tokens;
-  if (file.tokenizer && !o.ignore_end) run.end_tokens = file.tokenizer->ends();
+  std::vector<std::int32_t> ends;
+  if (file.tokenizer && !o.ignore_end)
+    ends.assign(file.tokenizer->ends().begin(), file.tokenizer->ends().end());
+  const auto decode = [&](Session& session, const Case& one) {
+    return Decoding(session, one.tokens, o.max_tokens, ends);
+  };
 
   nlohmann::json json = {{"machine", machine_name()},
                          {"isa", to_string(isa)},
@@ -232,9 +220,11 @@ int speculation(const SpeculationArguments& o) {
     const double done = static_cast<double>(p) / static_cast<double>(cases.size());
     progress.show(done, one.from.category + " " + one.from.id);
     // Equal before fast; this also warms both up, and what adapts has adapted to the text.
-    const std::vector<std::int32_t> expected = run_once(plain, one, run).tokens;
-    if (traced) traces += trace(traced, one, expected, o.sampling.options);
-    const bool same = run_once(speculative, one, run).tokens == expected;
+    Decoding expected = decode(plain, one), found = decode(speculative, one);
+    expected.until(o.max_tokens);
+    found.until(o.max_tokens);
+    if (traced) traces += trace(traced, one, expected.tokens(), o.sampling.options);
+    const bool same = found.tokens() == expected.tokens();
     // The others promise the distribution, and the same text where nothing is drawn.
     const bool must_be =
         o.window.method() == Verification::coupled || o.sampling.options.temperature == 0;
@@ -242,10 +232,10 @@ int speculation(const SpeculationArguments& o) {
     if (!equal && different.empty()) different = one.from.id;
     std::vector<double> plain_ms, speculative_ms, ratio;
     for (int r = 0; r < o.repetitions; ++r) {
-      // In turn, and each first every other time, so that drift hits both.
-      for (const bool speculates : {r % 2 == 1, r % 2 == 0})
-        (speculates ? speculative_ms : plain_ms)
-            .push_back(run_once(speculates ? speculative : plain, one, run).ms);
+      Decoding by_one = decode(plain, one), by_rounds = decode(speculative, one);
+      take_turns(r % 2 == 0 ? by_one : by_rounds, r % 2 == 0 ? by_rounds : by_one, slice);
+      plain_ms.push_back(by_one.ms());
+      speculative_ms.push_back(by_rounds.ms());
       ratio.push_back(speculative_ms.back() > 0 ? plain_ms.back() / speculative_ms.back() : 1);
     }
     const Stats& s = speculative.stats();
