@@ -19,8 +19,8 @@ std::vector<std::byte> draft_weights() {
                                : tensor(values, Element::f32, rows, columns);
     (void)writer.add_tensor(name, t);
   };
-  for (const char* name : {"embed_tokens", "lm_head", "fc", "markov_head.markov_w1",
-                           "markov_head.markov_w2"})
+  for (const char* name :
+       {"embed_tokens", "lm_head", "fc", "markov_head.markov_w1", "markov_head.markov_w2"})
     add(name + std::string(".weight"), 4, 4);
   for (const char* name : {"hidden_norm", "norm"}) add(name + std::string(".weight"), 0, 4);
   add("markov_head.gate_proj.weight", 4, 8);
@@ -28,8 +28,8 @@ std::vector<std::byte> draft_weights() {
   add("confidence_head.proj.weight", 1, 8);
   add("confidence_head.proj.bias", 0, 1);
   const std::string p = "layers.0.";
-  for (const char* name : {"input_layernorm", "post_attention_layernorm", "self_attn.q_norm",
-                           "self_attn.k_norm"})
+  for (const char* name :
+       {"input_layernorm", "post_attention_layernorm", "self_attn.q_norm", "self_attn.k_norm"})
     add(p + name + ".weight", 0, 4);
   for (const char* name : {"self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj",
                            "self_attn.o_proj", "mlp.gate_proj", "mlp.up_proj", "mlp.down_proj"})

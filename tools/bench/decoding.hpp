@@ -1,6 +1,6 @@
 // Decoding of one prompt in slices, so that two sessions can take turns every few tokens: a shared
-// machine's memory changes its speed by a tenth from one second to the next, which slices of tens of
-// milliseconds meet alike and whole texts do not.
+// machine's memory changes its speed by a tenth from one second to the next, which slices of tens
+// of milliseconds meet alike and whole texts do not.
 #pragma once
 
 #include <algorithm>
