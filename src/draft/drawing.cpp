@@ -53,6 +53,12 @@ Result<Drawing> Drawing::create(const Options& options) noexcept {
   std::copy(options.to_target.begin(), options.to_target.end(), drawing.to_target_.begin());
   std::fill(drawing.placed_.begin(), drawing.placed_.end(),
             -std::numeric_limits<float>::infinity());
+  if (options.ranks) {
+    const auto words = static_cast<std::size_t>((options.target + 31) / 32);
+    KEDGE_TRY(drawing.allowed_,
+              Buffer::create(words * sizeof(std::uint32_t), place, options.allocator));
+    std::fill_n(drawing.allowed_.as<std::uint32_t>(), words, ~std::uint32_t{0});
+  }
   KEDGE_TRY(drawing.greedy_, Sampler::create(options.isa, options.target, {}, options.allocator));
   return drawing;
 }
@@ -106,6 +112,56 @@ Result<Drawing::Drawn> Drawing::draw(std::span<const float> logits, const Ask& a
   Sampler& sampler = ask.share_noise || temperature == 0 ? sampler_ : greedy_;
   KEDGE_TRY(const std::int32_t token, sampler.choose(d));
   return Drawn{token, probability(d.logits, token, temperature), {}};
+}
+
+Result<std::int64_t> Drawing::rank(std::span<const float> logits, const Ask& ask,
+                                   std::span<const std::int32_t> text,
+                                   std::span<const std::int32_t> guesses,
+                                   std::span<Ranked> ranked) noexcept {
+  Sampler::Draw d;
+  d.logits = for_target(logits);
+  d.position = ask.position + static_cast<std::int64_t>(guesses.size());
+  d.text = text;
+  d.drafts = guesses;
+  auto* allowed = allowed_.as<std::uint32_t>();
+  const auto word = [](std::int32_t token) { return static_cast<std::size_t>(token) / 32; };
+  const auto bit = [](std::int32_t token) { return std::uint32_t{1} << (token % 32); };
+  std::size_t count = 0;
+  Status failed = {};
+  for (; count < ranked.size(); ++count) {
+    const Result<std::int32_t> token = sampler_.choose(d);
+    if (!token) {  // there may be fewer that can be drawn at all
+      if (count == 0) failed = unexpected(token.error());
+      break;
+    }
+    ranked[count].token = *token;
+    allowed[word(*token)] &= ~bit(*token);
+    d.allowed = {allowed, word(static_cast<std::int32_t>(target_) - 1) + 1};
+  }
+  for (std::size_t i = 0; i < count; ++i) allowed[word(ranked[i].token)] |= bit(ranked[i].token);
+  KEDGE_CHECK(failed);
+
+  const os::ScopedFpEnv fp;
+  const double temperature = ask.sampling->temperature;
+  const auto score = [&](std::int32_t token) {
+    const double x = d.logits[static_cast<std::size_t>(token)];
+    if (temperature == 0) return x;
+    const std::uint64_t bits = noise::bits(ask.sampling->seed, d.position, token);
+    return x - temperature * noise::log_exponential(bits);
+  };
+  double largest = score(ranked[0].token), sum = 0;
+  if (temperature == 0) {
+    const auto all = static_cast<std::int64_t>(d.logits.size());
+    const cpu::SampleRowUnit& unit = cpu::sample_row_unit(isa_);
+    const float top = unit.largest(d.logits.data(), all);
+    sum = unit.sum_of_exponentials(d.logits.data(), all, top, 1);
+    largest = top;
+  } else {  // beyond the ranked ones is little
+    for (std::size_t i = 0; i < count; ++i) sum += math::exp(score(ranked[i].token) - largest);
+  }
+  for (Ranked& r : ranked.first(count))
+    r.chance = static_cast<float>(math::exp(score(r.token) - largest) / sum);
+  return static_cast<std::int64_t>(count);
 }
 
 // With noise of its own. A guess may be drawn from any distribution that is said: the most probable

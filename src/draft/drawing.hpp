@@ -19,6 +19,7 @@ class Drawing {
     std::int64_t vocabulary = 0;                   // of the logits
     std::int64_t target = 0;                       // of the tokens that are drawn
     std::span<const std::int32_t> to_target = {};  // empty: ids mean the same
+    bool ranks = false;                            // rank() will be asked for
     Allocator allocator = default_allocator();
   };
   static Result<Drawing> create(const Options& options) noexcept;
@@ -38,6 +39,19 @@ class Drawing {
                      std::span<const std::int32_t> text, const Draft& draft,
                      std::int64_t most) noexcept;
 
+  struct Ranked {
+    std::int32_t token = 0;
+    float chance = 0;
+  };
+  // The tokens that the target would draw at `position`, if its logits were these, then the next
+  // ones, if those were not there: `ranked` or fewer, whose number is returned. The text before is
+  // `text` and then `guesses`. How likely each is to be drawn, the target's logits being others:
+  // as if theirs differed by noise of the size of 1. At temperature 0 that is their softmax.
+  Result<std::int64_t> rank(std::span<const float> logits, const Ask& ask,
+                            std::span<const std::int32_t> text,
+                            std::span<const std::int32_t> guesses,
+                            std::span<Ranked> ranked) noexcept;
+
  private:
   std::span<const float> for_target(std::span<const float> logits) noexcept;
   Result<Drawn> draw_apart(const Sampler::Draw& draw, const Ask& ask, std::int64_t step,
@@ -51,6 +65,7 @@ class Drawing {
   Buffer memory_;
   std::span<std::int32_t> to_target_;
   std::span<float> placed_;  // [target], where ids differ or the draft has fewer
+  Buffer allowed_;           // bits of all tokens, of rank()
   Sampler sampler_;          // of the target's options
   Sampler greedy_;
   struct Entry {

@@ -1,13 +1,9 @@
 #include "kedge/draft/model.hpp"
 
 #include <algorithm>
-#include <cmath>
-#include <limits>
 #include <new>
 
-#include "draft/drawing.hpp"
-#include "kedge/sample/sampler.hpp"
-#include "kedge/state/sequence.hpp"
+#include "draft/model_impl.hpp"
 
 namespace kedge::inline KEDGE_ABI::draft {
 
@@ -18,39 +14,6 @@ constexpr const char* place = "draft model";
 long long number(std::int64_t n) noexcept { return static_cast<long long>(n); }
 
 }  // namespace
-
-struct DraftModel::Impl {
-  Options options;
-  KvCache cache;
-  RecurrentState recurrent;
-  Forward forward;
-  Sequence sequence;
-  Drawing drawing;
-  Buffer memory;
-  // Target ids: the text, and behind it the guesses that were evaluated.
-  std::span<std::int32_t> tokens;
-  std::span<std::int32_t> to_draft;
-  std::span<Row> rows;
-  std::int64_t size = 0;  // of the text
-  Work work;
-
-  std::span<const std::int32_t> text() const noexcept {
-    return tokens.first(static_cast<std::size_t>(size));
-  }
-  Row row(std::int64_t position, Need need) const noexcept {
-    const std::int32_t token = tokens[static_cast<std::size_t>(position)];
-    Row row{token, static_cast<std::int32_t>(position), sequence.index(), need};
-    if (to_draft.empty()) return row;
-    row.token = token >= 0 && token < std::ssize(to_draft)
-                    ? to_draft[static_cast<std::size_t>(token)]
-                    : options.filler;
-    return row;
-  }
-  Status take_in(std::span<const std::int32_t> fresh) noexcept;
-  Status keep(std::int64_t length) noexcept;
-  Status evaluate(std::int64_t first, std::int64_t count, Need last) noexcept;
-  Status catch_up() noexcept;
-};
 
 DraftModel::DraftModel(std::unique_ptr<Impl> impl) noexcept : impl_(std::move(impl)) {}
 DraftModel::DraftModel(DraftModel&&) noexcept = default;
@@ -64,11 +27,12 @@ Result<DraftModel> DraftModel::create(std::shared_ptr<const Model> model,
                                       const Options& given) noexcept try {
   const ModelConfig& config = model->config();
   if (given.length < 1 || given.length > 256 || given.capacity < 1 || given.prefill_rows < 1 ||
-      given.prefill_rows > 4096)
+      given.prefill_rows > 4096 || given.branches < 1 || given.branches > 64)
     return fail(Code::invalid_argument, place,
-                "expected a length of 1..256, a capacity of 1 or more and prefill_rows of 1..4096, "
-                "found %lld, %lld and %lld",
-                number(given.length), number(given.capacity), number(given.prefill_rows));
+                "expected a length of 1..256, a capacity of 1 or more, prefill_rows of 1..4096 and "
+                "branches of 1..64, found %lld, %lld, %lld and %lld",
+                number(given.length), number(given.capacity), number(given.prefill_rows),
+                number(given.branches));
   KEDGE_TRY(const Cpu cpu, Cpu::create({given.isa, given.executor}));
   std::unique_ptr<Impl> impl(new (std::nothrow) Impl);
   if (impl == nullptr) return fail(Code::out_of_memory, place, "no memory");
@@ -77,10 +41,12 @@ Result<DraftModel> DraftModel::create(std::shared_ptr<const Model> model,
   self.options.isa = cpu.isa();
 
   SessionShape shape;
-  shape.context = std::min(given.capacity + given.length, config.context);
+  const bool trees = given.branches > 1;
+  // A tree is looked at with twice the guesses that it will have.
+  shape.context = std::min(given.capacity + (trees ? 2 : 1) * given.length, config.context);
   shape.cache = given.cache;
-  shape.max_rows = given.prefill_rows;
-  shape.max_outputs = 1;
+  shape.max_rows = trees ? std::max(given.prefill_rows, 2 * given.length + 1) : given.prefill_rows;
+  shape.max_outputs = trees ? std::min(given.length, widest_level) : 1;
   shape.max_top = 0;
   // Every guess is a pass that leaves one state; the one before the first must stay.
   shape.recurrent.choice = RecurrentOptions::Choice::snapshots;
@@ -116,12 +82,12 @@ Result<DraftModel> DraftModel::create(std::shared_ptr<const Model> model,
                 "tokens and %d",
                 number(vocabulary - 1), given.to_target.size(), given.to_draft.size(),
                 given.filler);
-  KEDGE_TRY(self.drawing,
-            Drawing::create({cpu.isa(), vocabulary, target, given.to_target, given.allocator}));
+  KEDGE_TRY(self.drawing, Drawing::create({cpu.isa(), vocabulary, target, given.to_target, trees,
+                                           given.allocator}));
 
   Forward::Options forward;
   forward.max_rows = shape.max_rows;
-  forward.max_outputs = 1;
+  forward.max_outputs = shape.max_outputs;
   forward.allocator = given.allocator;
   KEDGE_TRY(self.forward,
             Forward::create(std::move(model), cpu, self.cache, forward, self.recurrent.or_null()));
@@ -143,6 +109,7 @@ Result<DraftModel> DraftModel::create(std::shared_ptr<const Model> model,
   std::transform(given.to_draft.begin(), given.to_draft.end(), self.to_draft.begin(),
                  [&](std::int32_t id) { return id < 0 ? given.filler : id; });
   self.options.to_draft = self.options.to_target = {};
+  if (trees) KEDGE_CHECK(self.make_tree_room());
   return DraftModel(std::move(impl));
 } catch (const std::bad_alloc&) {
   return fail(Code::out_of_memory, place, "no memory");
@@ -189,26 +156,30 @@ Status DraftModel::Impl::keep(std::int64_t length) noexcept {
   return {};
 }
 
-Status DraftModel::Impl::evaluate(std::int64_t first, std::int64_t count, Need last) noexcept {
-  KEDGE_TRY(Transaction transaction, sequence.begin(count, 1));
+// `count` rows from position `first` on, of which the first `kept` stay.
+Status DraftModel::Impl::evaluate(std::int64_t first, std::int64_t count, Need last,
+                                  std::int64_t kept) noexcept {
+  KEDGE_TRY(Transaction transaction, sequence.begin(count, count - kept + 1));
   for (std::int64_t i = 0; i < count; ++i)
     rows[static_cast<std::size_t>(i)] = row(first + i, i + 1 == count ? last : Need::none);
   KEDGE_CHECK(forward.run(rows.first(static_cast<std::size_t>(count))));
-  return transaction.commit(count);
+  return transaction.commit(kept);
 }
 
-// Evaluates the text up to its newest token, behind which the logits are.
-Status DraftModel::Impl::catch_up() noexcept {
+// Evaluates the text up to its newest token, behind which the logits are. Of a text whose newest
+// token is not kept the next pass may begin with it, as the root of a tree.
+Status DraftModel::Impl::catch_up(bool keep_newest) noexcept {
   KEDGE_CHECK(keep(size - 1));
-  while (sequence.length() < size) {
+  for (bool end = false; !end;) {
     const std::int64_t first = sequence.length();
     const std::int64_t count = std::min(options.prefill_rows, size - first);
-    const bool end = first + count == size;
-    KEDGE_CHECK(evaluate(first, count, end ? Need::logits : Need::none));
+    end = first + count == size;
+    const std::int64_t kept = end && !keep_newest ? count - 1 : count;
+    KEDGE_CHECK(evaluate(first, count, end ? Need::logits : Need::none, kept));
     work.text_rows += count;
     ++work.text_passes;
     // Of recurrent layers a long text keeps a few states to go back to.
-    if (count > options.length + 1) sequence.mark(sequence.length());
+    if (kept > options.length + 1) sequence.mark(sequence.length());
   }
   return {};
 }
@@ -221,12 +192,19 @@ Status DraftModel::propose(const Ask& ask, Draft& draft) noexcept {
       std::min({ask.count, self.options.length, draft.capacity() - draft.size(), room});
   KEDGE_CHECK(self.drawing.prepare(*ask.sampling));
   if (count < 1 || self.size == 0) return {};
-  KEDGE_CHECK(self.catch_up());
+  // A state of recurrent layers has to be kept after each row of a tree.
+  const bool tree = ask.tree && ask.share_noise && self.options.branches > 1 && count > 1 &&
+                    draft.size() == 0 && self.sequence.tree_rows() > count;
+  return tree ? self.propose_tree(ask, count, draft) : self.propose_chain(ask, count, draft);
+}
+
+Status DraftModel::Impl::propose_chain(const Ask& ask, std::int64_t count, Draft& draft) noexcept {
+  KEDGE_CHECK(catch_up(true));
   for (std::int64_t i = 0; i < count; ++i) {
     // Guesses share what room there is for distributions.
     const std::int64_t most = draft.room() / (count - i);
     KEDGE_TRY(const Drawing::Drawn drawn,
-              self.drawing.draw(self.forward.logits(0), ask, self.text(), draft, most));
+              drawing.draw(forward.logits(0), ask, text(), draft, most));
     // Of a guess that is drawn: how sure the draw was, not how likely its outcome, by which drafts
     // must not be cut (spec/window.hpp).
     const auto& chances = drawn.from.probabilities;
@@ -238,13 +216,13 @@ Status DraftModel::propose(const Ask& ask, Draft& draft) noexcept {
     if (!drawn.from.empty())
       KEDGE_CHECK(draft.set_distribution(guess, drawn.from.tokens, drawn.from.probabilities));
     if (i + 1 == count) break;
-    self.tokens[static_cast<std::size_t>(self.size + i)] = drawn.token;
-    if (const Status done = self.evaluate(self.size + i, 1, Need::logits); !done) {
+    tokens[static_cast<std::size_t>(size + i)] = drawn.token;
+    if (const Status done = evaluate(size + i, 1, Need::logits, 1); !done) {
       // A NaN behind a guess ends the draft; it may well be that the guess is wrong.
       if (done.error().code == Code::numeric) break;
       return done;
     }
-    ++self.work.guess_rows;
+    ++work.guess_rows;
   }
   return {};
 }

@@ -32,8 +32,8 @@ draft::AnyDrafter any_of(Result<D> drafter) {
 // Those that copy, with keys short enough for small vocabularies.
 inline const std::vector<std::string>& drafter_names() {
   static const std::vector<std::string> names = {
-      "lookup", "map-k",       "map-k4v", "mod",          "cache",
-      "suffix", "suffix tree", "model",   "model>lookup", "mod+suffix+model"};
+      "lookup",      "map-k", "map-k4v",    "mod",          "cache",           "suffix",
+      "suffix tree", "model", "model tree", "model>lookup", "mod+suffix+model"};
   return names;
 }
 
@@ -54,6 +54,8 @@ inline draft::AnyDrafter make_drafter(const std::string& name,
   if (name == "suffix tree") return any_of(Suffix::create({.length = 12, .capacity = capacity}));
   if (name == "model")
     return any_of(DraftModel::create(model, {.length = 3, .capacity = capacity}));
+  if (name == "model tree")
+    return any_of(DraftModel::create(model, {.length = 9, .branches = 3, .capacity = capacity}));
   if (name == "model>lookup")
     return any_of(Extended::create(make_drafter("model", model, capacity),
                                    make_drafter("lookup", model, capacity)));

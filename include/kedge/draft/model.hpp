@@ -7,6 +7,10 @@
 // as possible, and then its own guesses one by one. Guesses that turn out to be the text stay
 // evaluated; the others are undone as a session undoes drafts, by an index. A round that fails
 // leaves its text as it was.
+//
+// Or a tree: the likeliest guesses behind every place, level by level, of which those are proposed
+// that are likeliest together with all before them. A level is one pass over the tree so far, which
+// is undone again, so a tree of 12 guesses takes the 3 or 4 passes of a chain that long.
 #pragma once
 
 #include <cstdint>
@@ -23,6 +27,7 @@ class KEDGE_API DraftModel {
  public:
   struct Options {
     std::int64_t length = 4;       // guesses at most
+    std::int64_t branches = 1;     // guesses behind one place where trees are asked for, 1 to 64
     std::int64_t capacity = 8193;  // tokens of the text; beyond the model's context it is silent
     cpu::Isa isa = cpu::Isa::best;
     Executor* executor = nullptr;     // borrowed; null: the calling thread alone

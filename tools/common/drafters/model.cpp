@@ -13,6 +13,7 @@ namespace {
 constexpr DraftKey model_keys[] = {
     {"path", nullptr, 0, 0, "GGUF file or folder of the draft model"},
     {"n", "4", 1, 31, "tokens at most"},
+    {"branches", "1", 1, 64, "tokens behind one place; above 1: a tree of n tokens"},
     {"threads", "0", 0, 1024, "of its own; 0: the target's"},
     {"cache", "f16", 0, 0, "keys and values: f32, f16, bf16 or q8_0"},
     {"vocabulary", "same", 0, 0, "same, or map: tokens with equal texts"},
@@ -36,6 +37,7 @@ const DraftKind model_kind = {
     [](const DraftValues& values, const DraftRequest& request) {
       draft::DraftModel::Options options;
       options.length = values.number("n");
+      options.branches = values.number("branches");
       options.capacity = request.capacity;
       options.isa = request.isa;
       options.cache = cache_element_named(values.text("cache"));
