@@ -19,7 +19,8 @@ struct Sums {
 };
 
 // Folds (o, m, l) of later positions into a state.
-__attribute__((noinline)) void fold(float* state, int width, Sums later, const float* o) {
+[[maybe_unused]] __attribute__((noinline)) void fold(float* state, int width, Sums later,
+                                                     const float* o) {
   const F32x16 m = load(state + width), l = load(state + width + 16);
   // A NaN in m is in l as well, and it reaches l and o through e or as it is.
   const F32x16 e = exp(sub(zero(), abs(sub(m, later.m))));
