@@ -44,21 +44,21 @@ constexpr int query_step = max_head_dim + 16;
 // s[r][0..16 vectors) = q_r . keys, d ascending
 template <int rows, int vectors, class Cached>
 KEDGE_INLINE void score_block(const float* q, const Page<Cached>& page, int at, float* s,
-                              Ahead& ahead) {
+                              PageAhead& ahead) {
   const auto* keys = page.keys + at;
   const int head_dim = page.head_dim;
   F32x16 sum[rows][vectors];
   for (int r = 0; r < rows; ++r)
     for (int v = 0; v < vectors; ++v) sum[r][v] = zero();
   F32x16 scale[vectors] = {};  // of blocks, else not used
-  for (int begin = 0; begin < head_dim; begin += unrolled) {
+  for (int begin = 0; begin < head_dim; begin += attention_unrolled) {
     ahead.step();
     if constexpr (Cached::block > 0)
       if (begin % Cached::block == 0)
         for (int v = 0; v < vectors; ++v)
           scale[v] = load_f16(page.key_scales + begin / Cached::block * positions + at + 16 * v);
-    KEDGE_UNROLL
-    for (int d = begin; d < begin + unrolled; ++d) {
+    KEDGE_ATTENTION_UNROLL
+    for (int d = begin; d < begin + attention_unrolled; ++d) {
       F32x16 k[vectors];
       for (int v = 0; v < vectors; ++v) {
         k[v] = Cached::load(keys + d * positions + 16 * v);
@@ -77,7 +77,7 @@ KEDGE_INLINE void score_block(const float* q, const Page<Cached>& page, int at, 
 // o[r][0..16 vectors) (+)= p_r[j] * values[j], j ascending over [begin, end)
 template <int rows, int vectors, class Cached>
 KEDGE_INLINE void value_block(const Page<Cached>& page, const float* scales, const float* p,
-                              int begin, int end, int at, float* o, Ahead& ahead) {
+                              int begin, int end, int at, float* o, PageAhead& ahead) {
   const auto* values = page.values + at;
   const int width = page.width;
   F32x16 sum[rows][vectors];
@@ -97,10 +97,10 @@ KEDGE_INLINE void value_block(const Page<Cached>& page, const float* scales, con
     }
   };
   int j = begin;
-  for (; j + unrolled <= end; j += unrolled) {
+  for (; j + attention_unrolled <= end; j += attention_unrolled) {
     ahead.step();
-    KEDGE_UNROLL
-    for (int i = 0; i < unrolled; ++i) weigh_one(j + i);
+    KEDGE_ATTENTION_UNROLL
+    for (int i = 0; i < attention_unrolled; ++i) weigh_one(j + i);
   }
   for (; j < end; ++j) weigh_one(j);
   for (int r = 0; r < rows; ++r)
@@ -109,7 +109,7 @@ KEDGE_INLINE void value_block(const Page<Cached>& page, const float* scales, con
 
 template <int rows, class Cached>
 KEDGE_INLINE void weigh(const Page<Cached>& page, const float* scales, const float* p, int begin,
-                        int end, float* o, Ahead& ahead) {
+                        int end, float* o, PageAhead& ahead) {
   for_blocks(
       page.width / 16, [&]<int vectors>(int v) __attribute__((always_inline)) {
         value_block<rows, vectors>(page, scales, p, begin, end, 16 * v, o + 16 * v, ahead);
@@ -139,7 +139,7 @@ void read_masked_page(const Query& query, const AttentionPage& any) noexcept {
   const Page<Cached> page(any);
   alignas(64) float s[positions];
   alignas(64) float o[max_head_dim];
-  Ahead ahead(any, steps_of(any));
+  PageAhead ahead(any, page_steps(any));
   for_blocks((query.keys + 15) / 16, [&]<int vectors>(int v) __attribute__((always_inline)) {
     score_block<1, vectors>(query.q, page, 16 * v, s + 16 * v, ahead);
   });
@@ -149,7 +149,7 @@ void read_masked_page(const Query& query, const AttentionPage& any) noexcept {
   };
   for (int j = 0; j < query.keys; ++j)
     if (!seen(j)) s[j] = -__builtin_inff();
-  Sum sum;
+  ScoreSum sum;
   softmax_rows(&query, 1, page.scale, s, &sum);
   const ValueScales<Cached> scales(page, query.keys);
   for (int d = 0; d < page.width; d += 16) store(o + d, zero());
@@ -163,8 +163,8 @@ void read_masked_page(const Query& query, const AttentionPage& any) noexcept {
 }
 
 template <int rows, class Cached>
-void read_rows(const Query* query, const AttentionPage& any, Ahead& all_ahead) {
-  Ahead ahead = all_ahead;
+void read_rows(const Query* query, const AttentionPage& any, PageAhead& all_ahead) {
+  PageAhead ahead = all_ahead;
   const Page<Cached> page(any);
   alignas(64) float q[rows * query_step];
   alignas(64) float s[rows * positions];
@@ -179,7 +179,7 @@ void read_rows(const Query* query, const AttentionPage& any, Ahead& all_ahead) {
   for_blocks((most + 15) / 16, [&]<int vectors>(int v) __attribute__((always_inline)) {
     score_block<rows, vectors>(q, page, 16 * v, s + 16 * v, ahead);
   });
-  Sum sum[rows];
+  ScoreSum sum[rows];
   softmax_rows(query, rows, page.scale, s, sum);
   const ValueScales<Cached> scales(page, most);
   weigh<rows>(page, scales.scale, s, 0, least, o, ahead);
@@ -205,7 +205,7 @@ void read_rows(const Query* query, const AttentionPage& any, Ahead& all_ahead) {
 template <class Cached>
 void read_page(const Query* query, int count, const AttentionPage& page) noexcept {
   const int blocks = (count + block_rows - 1) / block_rows;
-  Ahead ahead(page, blocks * steps_of(page));
+  PageAhead ahead(page, blocks * page_steps(page));
   for (; count >= block_rows; count -= block_rows, query += block_rows)
     read_rows<block_rows, Cached>(query, page, ahead);
   if constexpr (block_rows > 1) {
@@ -218,7 +218,7 @@ void read_page(const Query* query, int count, const AttentionPage& page) noexcep
 // 64 positions of `count` dimensions from `from` on as floats, as they are stored: keys
 // [count][64], values [64][count].
 template <class Cached>
-void widen(const AttentionPage& any, bool values, int from, int count, float* y) noexcept {
+void widen_page(const AttentionPage& any, bool values, int from, int count, float* y) noexcept {
   const Page<Cached> page(any);
   const auto* x = values ? page.values + from : page.keys + from * positions;
   const int lines = values ? positions : count, vectors = values ? count / 16 : 4;
@@ -235,7 +235,7 @@ void widen(const AttentionPage& any, bool values, int from, int count, float* y)
             scale[v] = load_f16(page.key_scales + (from + i) / Cached::block * positions + 16 * v);
         }
     }
-    KEDGE_UNROLL
+    KEDGE_ATTENTION_UNROLL
     for (int v = 0; v < 4; ++v) {
       if (v == vectors) break;
       F32x16 wide = Cached::load(x + 16 * v);
@@ -253,6 +253,6 @@ void widen(const AttentionPage& any, bool values, int from, int count, float* y)
   extern const AttentionPageUnit KEDGE_UNIT(attention_page_##name);                            \
   const AttentionPageUnit KEDGE_UNIT(attention_page_##name) = {                                \
       KEDGE_ISA::read_page<KEDGE_ISA::Cached>, KEDGE_ISA::read_masked_page<KEDGE_ISA::Cached>, \
-      KEDGE_ISA::widen<KEDGE_ISA::Cached>};
+      KEDGE_ISA::widen_page<KEDGE_ISA::Cached>};
 
 }  // namespace kedge::inline KEDGE_ABI::cpu

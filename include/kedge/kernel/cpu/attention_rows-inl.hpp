@@ -11,7 +11,7 @@ namespace {
 
 using Query = AttentionQuery;
 
-#define KEDGE_UNROLL _Pragma("GCC unroll 4")
+#define KEDGE_ATTENTION_UNROLL _Pragma("GCC unroll 4")
 
 #if defined(KEDGE_ISA_IS_scalar)
 // Scalar code gains nothing from several rows and would take most of a minute to build.
@@ -24,13 +24,13 @@ constexpr int block_vectors = max_columns == 16 ? 4 : 1;
 
 // Dimensions or positions to a step: the loops' own instructions compete with multiply-adds for
 // ports, so there are few of them.
-constexpr int unrolled = block_rows == 1 ? 1 : 4;
+constexpr int attention_unrolled = block_rows == 1 ? 1 : 4;
 
 // What is fetched meanwhile: eight lines at a time from as many places, since memory answers
 // several streams of a core sooner than one; evenly over the steps of all rows.
-class Ahead {
+class PageAhead {
  public:
-  KEDGE_INLINE Ahead(const AttentionPage& p, std::int64_t steps)
+  KEDGE_INLINE PageAhead(const AttentionPage& p, std::int64_t steps)
       : next_(p.ahead), stream_(p.ahead_bytes / 8), left_(p.ahead_bytes / 512) {
     pace_ = static_cast<std::uint32_t>((left_ << 16) / steps) + 1;
   }
@@ -54,11 +54,11 @@ class Ahead {
 };
 
 // Steps of rows that read a whole page.
-KEDGE_INLINE std::int64_t steps_of(const AttentionPage& page) {
+KEDGE_INLINE std::int64_t page_steps(const AttentionPage& page) {
   constexpr int vectors = block_vectors;
   return (4 / vectors * page.head_dim +
           (page.width + 16 * vectors - 1) / (16 * vectors) * positions) /
-         unrolled;
+         attention_unrolled;
 }
 
 // Calls f.operator()<vectors>(v) for blocks of vectors that cover [0, n).
@@ -74,11 +74,11 @@ KEDGE_INLINE void for_blocks(int n, F f) {
 }
 
 // Turns 64 scores into weights in place; only the first `keys` are looked at.
-struct Sum {
+struct ScoreSum {
   float m, l;
 };
 template <bool whole>
-KEDGE_INLINE Sum softmax(float* s, int keys, float scale) {
+KEDGE_INLINE ScoreSum softmax(float* s, int keys, float scale) {
   const F32x16 lowest = set1(-__builtin_inff()), factor = set1(scale);
   F32x16 x[4];
   for (int v = 0; v < 4; ++v) {
@@ -99,7 +99,7 @@ KEDGE_INLINE Sum softmax(float* s, int keys, float scale) {
 
 // Of some queries side by side. Called, not inlined: it is long, and every shape of block has one.
 __attribute__((noinline)) void softmax_rows(const Query* query, int rows, float scale, float* s,
-                                            Sum* sum) {
+                                            ScoreSum* sum) {
   for (int r = 0; r < rows; ++r, s += positions)
     sum[r] = query[r].keys == positions ? softmax<true>(s, positions, scale)
                                         : softmax<false>(s, query[r].keys, scale);

@@ -19,15 +19,15 @@ constexpr int wide_step = wide_dims + 16;  // no power of two
 // s[r][0..64) (+)= q_r . keys, of dims dimensions, d ascending
 template <int rows, int vectors>
 KEDGE_INLINE void wide_scores(const float* q, const float* keys, int dims, bool begins, float* s,
-                              Ahead& ahead) {
+                              PageAhead& ahead) {
   F32x16 sum[rows][vectors];
   for (int r = 0; r < rows; ++r)
     for (int v = 0; v < vectors; ++v)
       sum[r][v] = begins ? zero() : load(s + r * positions + 16 * v);
-  for (int begin = 0; begin < dims; begin += unrolled) {
+  for (int begin = 0; begin < dims; begin += attention_unrolled) {
     ahead.step();
-    KEDGE_UNROLL
-    for (int d = begin; d < begin + unrolled; ++d) {
+    KEDGE_ATTENTION_UNROLL
+    for (int d = begin; d < begin + attention_unrolled; ++d) {
       F32x16 k[vectors];
       for (int v = 0; v < vectors; ++v) k[v] = load(keys + d * positions + 16 * v);
       for (int r = 0; r < rows; ++r) {
@@ -40,7 +40,7 @@ KEDGE_INLINE void wide_scores(const float* q, const float* keys, int dims, bool 
     for (int v = 0; v < vectors; ++v) store(s + r * positions + 16 * v, sum[r][v]);
 }
 
-struct Weighed {
+struct WideWeights {
   const Query* query;
   const float *before, *now;  // factors of the states and of this page
   bool first;
@@ -48,15 +48,15 @@ struct Weighed {
 
 // Folds p_r[j] * values[j], j ascending over the page, into dimensions [at, at + 16 vectors).
 template <int rows, int vectors>
-KEDGE_INLINE void wide_values(const Weighed& w, const float* p, const float* values, int width,
-                              int at, Ahead& ahead) {
+KEDGE_INLINE void wide_values(const WideWeights& w, const float* p, const float* values, int width,
+                              int at, PageAhead& ahead) {
   F32x16 sum[rows][vectors];
   for (int r = 0; r < rows; ++r)
     for (int v = 0; v < vectors; ++v) sum[r][v] = zero();
-  for (int begin = 0; begin < positions; begin += unrolled) {
+  for (int begin = 0; begin < positions; begin += attention_unrolled) {
     ahead.step();
-    KEDGE_UNROLL
-    for (int j = begin; j < begin + unrolled; ++j) {
+    KEDGE_ATTENTION_UNROLL
+    for (int j = begin; j < begin + attention_unrolled; ++j) {
       F32x16 x[vectors];
       for (int v = 0; v < vectors; ++v) x[v] = load(values + j * width + 16 * v);
       for (int r = 0; r < rows; ++r) {
@@ -75,7 +75,7 @@ KEDGE_INLINE void wide_values(const Weighed& w, const float* p, const float* val
 
 template <int rows>
 void wide_score_rows(const Query* query, int from, int dims, const float* keys, float* s,
-                     Ahead& ahead) {
+                     PageAhead& ahead) {
   alignas(64) float q[rows * wide_step];
   for (int r = 0; r < rows; ++r)
     __builtin_memcpy(q + r * wide_step, query[r].q + from,
@@ -86,8 +86,8 @@ void wide_score_rows(const Query* query, int from, int dims, const float* keys, 
       });
 }
 template <int rows>
-void wide_value_rows(const Weighed& w, const float* p, const float* values, int from, int dims,
-                     Ahead& ahead) {
+void wide_value_rows(const WideWeights& w, const float* p, const float* values, int from, int dims,
+                     PageAhead& ahead) {
   for_blocks(
       dims / 16, [&]<int vectors>(int v) __attribute__((always_inline)) {
         wide_values<rows, vectors>(w, p, values + 16 * v, dims, from + 16 * v, ahead);
@@ -97,7 +97,7 @@ void wide_value_rows(const Weighed& w, const float* p, const float* values, int 
 // Calls f.operator()<rows>(first row) for blocks that leave no small rest: of 32 rows not 5 x 6 and
 // 2, but 2 x 6 and 4 x 5.
 template <class F>
-KEDGE_INLINE void for_rows(int count, F f) {
+KEDGE_INLINE void for_row_blocks(int count, F f) {
   int row = 0;
   for (int blocks = (count + wide_rows - 1) / wide_rows; blocks > 0; --blocks) {
     const int rows = (count - row + blocks - 1) / blocks;
@@ -109,8 +109,8 @@ KEDGE_INLINE void for_rows(int count, F f) {
 }
 
 // fold() of a page's sums into the states, and the factors that are left for o.
-KEDGE_INLINE void fold_sums(const Query* query, int count, int width, const Sum* sum, bool first,
-                            float* before, float* now) {
+KEDGE_INLINE void fold_sums(const Query* query, int count, int width, const ScoreSum* sum,
+                            bool first, float* before, float* now) {
   alignas(64) float m[attention_queries], later[attention_queries];
   for (int r = 0; r < count; ++r) {
     m[r] = first ? sum[r].m : query[r].state[width];
@@ -137,12 +137,12 @@ void read_wide(const Query* query, int count, const AttentionPage& page,
                AttentionWiden widen) noexcept {
   alignas(64) float room[positions * wide_dims], s[attention_queries * positions];
   alignas(64) float before[attention_queries], now[attention_queries];
-  Sum sum[attention_queries];
-  Ahead ahead(page, (count + wide_rows - 1) / wide_rows * steps_of(page));
+  ScoreSum sum[attention_queries];
+  PageAhead ahead(page, (count + wide_rows - 1) / wide_rows * page_steps(page));
   for (int d = 0; d < page.head_dim; d += wide_dims) {
     const int dims = page.head_dim - d < wide_dims ? page.head_dim - d : wide_dims;
     widen(page, false, d, dims, room);
-    for_rows(
+    for_row_blocks(
         count, [&]<int rows>(int r) __attribute__((always_inline)) {
           wide_score_rows<rows>(query + r, d, dims, room, s + r * positions, ahead);
         });
@@ -152,7 +152,7 @@ void read_wide(const Query* query, int count, const AttentionPage& page,
   for (int d = 0; d < page.width; d += wide_dims) {
     const int dims = page.width - d < wide_dims ? page.width - d : wide_dims;
     widen(page, true, d, dims, room);
-    for_rows(
+    for_row_blocks(
         count, [&]<int rows>(int r) __attribute__((always_inline)) {
           wide_value_rows<rows>({query + r, before + r, now + r, page.first}, s + r * positions,
                                 room, d, dims, ahead);
