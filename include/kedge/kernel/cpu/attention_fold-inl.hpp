@@ -23,7 +23,7 @@ struct Sums {
                                                      const float* o) {
   const F32x16 m = load(state + width), l = load(state + width + 16);
   // A NaN in m is in l as well, and it reaches l and o through e or as it is.
-  const F32x16 e = exp(sub(zero(), abs(sub(m, later.m))));
+  const F32x16 e = exp<false>(sub(zero(), abs(sub(m, later.m))));
   const Mask16 grows = greater(later.m, m);
   const F32x16 a = select(grows, e, set1(1.0f)), b = select(grows, set1(1.0f), e);
   store(state + width, select(grows, later.m, m));

@@ -215,34 +215,42 @@ void read_page(const Query* query, int count, const AttentionPage& page) noexcep
   }
 }
 
-// 64 positions of `count` dimensions from `from` on as floats, as they are stored: keys
-// [count][64], values [64][count].
+// Up to 64 values of a line as floats.
+template <class Cached, class Scale>
+KEDGE_INLINE void widen_line(const typename Cached::Stored* x, int vectors, Scale scale, float* y) {
+  KEDGE_ATTENTION_UNROLL
+  for (int v = 0; v < 4; ++v) {
+    if (v == vectors) break;
+    F32x16 wide = Cached::load(x + 16 * v);
+    if constexpr (Cached::block > 0) wide = mul(wide, scale(v));
+    store(y + 16 * v, wide);
+  }
+}
+
 template <class Cached>
 void widen_page(const AttentionPage& any, bool values, int from, int count, float* y) noexcept {
   const Page<Cached> page(any);
-  const auto* x = values ? page.values + from : page.keys + from * positions;
-  const int lines = values ? positions : count, vectors = values ? count / 16 : 4;
-  const int width = values ? page.width : positions;
+  if (values) {
+    const ValueScales<Cached> scales(page, positions);
+    for (int j = 0; j < positions; ++j)
+      widen_line<Cached>(
+          page.values + j * page.width + from, count / 16,
+          [&](int v) __attribute__((always_inline)) {
+            return set1(scales.scale[(j * page.width + from + 16 * v) / Cached::block]);
+          },
+          y + j * count);
+    return;
+  }
   F32x16 scale[4] = {};
-  for (int i = 0; i < lines; ++i, x += width) {
-    if constexpr (Cached::block > 0) {
-      if (values || i % Cached::block == 0)
-        for (int v = 0; v < vectors; ++v) {
-          if (values)
-            scale[v] =
-                broadcast_f16(page.value_scales + (i * width + from + 16 * v) / Cached::block);
-          else
-            scale[v] = load_f16(page.key_scales + (from + i) / Cached::block * positions + 16 * v);
-        }
-    }
-    KEDGE_ATTENTION_UNROLL
-    for (int v = 0; v < 4; ++v) {
-      if (v == vectors) break;
-      F32x16 wide = Cached::load(x + 16 * v);
-      if constexpr (Cached::block > 0) wide = mul(wide, scale[v]);
-      store(y, wide);
-      y += 16;
-    }
+  for (int d = from; d < from + count; ++d) {
+    if constexpr (Cached::block > 0)
+      if (d % Cached::block == 0)
+        for (int v = 0; v < 4; ++v)
+          scale[v] = load_f16(page.key_scales + d / Cached::block * positions + 16 * v);
+    widen_line<Cached>(
+        page.keys + d * positions,
+        4, [&](int v) __attribute__((always_inline)) { return scale[v]; },
+        y + (d - from) * positions);
   }
 }
 

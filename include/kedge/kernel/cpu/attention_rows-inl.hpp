@@ -90,7 +90,7 @@ KEDGE_INLINE ScoreSum softmax(float* s, int keys, float scale) {
   const float largest = reduce_max(max(max(x[0], x[1]), max(x[2], x[3])));
   const F32x16 m = set1(largest);
   for (int v = 0; v < 4; ++v) {
-    x[v] = exp(sub(x[v], m));
+    x[v] = exp<false>(sub(x[v], m));
     if (!whole) x[v] = select(first(keys - 16 * v), x[v], zero());
     store(s + 16 * v, x[v]);
   }

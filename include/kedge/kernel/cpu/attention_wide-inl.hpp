@@ -119,7 +119,7 @@ KEDGE_INLINE void fold_sums(const Query* query, int count, int width, const Scor
   for (int r = count; r % 16 != 0; ++r) m[r] = later[r] = 0;
   for (int r = 0; r < count; r += 16) {
     const F32x16 x = load(m + r), y = load(later + r);
-    const F32x16 e = exp(sub(zero(), abs(sub(x, y))));
+    const F32x16 e = exp<false>(sub(zero(), abs(sub(x, y))));
     const Mask16 grows = greater(y, x);
     store(before + r, select(grows, e, set1(1.0f)));
     store(now + r, select(grows, set1(1.0f), e));
