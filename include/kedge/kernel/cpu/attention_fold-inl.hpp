@@ -19,10 +19,11 @@ struct Sums {
 };
 
 // Folds (o, m, l) of later positions into a state.
-__attribute__((noinline)) void fold(float* state, int width, Sums later, const float* o) {
+[[maybe_unused]] __attribute__((noinline)) void fold(float* state, int width, Sums later,
+                                                     const float* o) {
   const F32x16 m = load(state + width), l = load(state + width + 16);
   // A NaN in m is in l as well, and it reaches l and o through e or as it is.
-  const F32x16 e = exp(sub(zero(), abs(sub(m, later.m))));
+  const F32x16 e = exp<false>(sub(zero(), abs(sub(m, later.m))));
   const Mask16 grows = greater(later.m, m);
   const F32x16 a = select(grows, e, set1(1.0f)), b = select(grows, set1(1.0f), e);
   store(state + width, select(grows, later.m, m));

@@ -19,21 +19,36 @@ struct AttentionQuery {
 // What is the same for all queries of a page.
 struct AttentionPage {
   const std::byte *keys, *values;                  // the tiles
-  const std::byte *keys_ahead, *values_ahead;      // what to fetch meanwhile
   const std::uint16_t *key_scales, *value_scales;  // of blocks, else null
+  const std::byte* ahead;                          // the head block to fetch meanwhile
+  std::int64_t ahead_bytes;                        // of it; 0: nothing to fetch
   int head_dim, width;
   float scale;
   bool first;  // of its split: the state is written, not folded
 };
 
+// 64 positions of `count` dimensions from `from` on as floats, in the order in which they are
+// stored: keys [count][64], values [64][count].
+using AttentionWiden = void (*)(const AttentionPage& page, bool values, int from, int count,
+                                float* y) noexcept;
+
 struct AttentionPageUnit {
-  // At most attention_block queries at a time.
+  // Any number of queries.
   void (*read)(const AttentionQuery* query, int count, const AttentionPage& page) noexcept;
   // A query that does not see all of it; its state was emptied before the split.
   void (*read_masked)(const AttentionQuery& query, const AttentionPage& page) noexcept;
+  AttentionWiden widen;
 };
-constexpr int attention_block = 4;
+// Queries that see all of a page, at least attention_many of them; null where they gain nothing.
+struct AttentionWideUnit {
+  void (*read)(const AttentionQuery* query, int count, const AttentionPage& page,
+               AttentionWiden widen) noexcept;
+};
+constexpr int attention_many = 8;
+// So many queries are collected before they read a page.
+constexpr int attention_queries = 32;
 
+KEDGE_DECLARE_UNITS(AttentionWideUnit, attention_wide)
 KEDGE_DECLARE_UNITS(AttentionPageUnit, attention_page_f32)
 KEDGE_DECLARE_UNITS(AttentionPageUnit, attention_page_f16)
 KEDGE_DECLARE_UNITS(AttentionPageUnit, attention_page_bf16)

@@ -61,8 +61,9 @@ __attribute__((noinline)) void read_branches(const Work<Mask>& work, AttentionPa
                                              StateOf state_of) {
   const Attention::Args& a = work.a;
   BranchPage branch(a, a.pages.row<std::int32_t>(work.tile.sequence), index, work.head);
-  page.keys_ahead = page.keys = branch.here(page.keys);
-  page.values_ahead = page.values = branch.here(page.values);
+  page.keys = branch.here(page.keys);
+  page.values = branch.here(page.values);
+  page.ahead_bytes = 0;
   if (page.key_scales != nullptr) {
     page.key_scales = branch.here(page.key_scales);
     page.value_scales = branch.here(page.value_scales);
@@ -99,9 +100,10 @@ void read_split(const Work<Mask>& work, std::int64_t split, int begin, int end, 
   if constexpr (!Mask::all_earlier)
     for (int i = begin; i < end; ++i)
       empty_state(state_of(i), static_cast<int>(work.layout.value_width()));
+  const auto head_bytes =
+      static_cast<std::int64_t>(row_bytes(work.layout.element, work.layout.head_elements()));
   for (std::int64_t p = first_page; p < last_page; ++p) {
     const std::byte* tile = work.block(pages, p);
-    const std::byte* ahead = p + 1 < all ? work.block(pages, p + 1) : tile;
     auto values =
         static_cast<std::ptrdiff_t>(row_bytes(work.layout.element, work.layout.value_index(0, 0)));
     const std::uint16_t *key_scales = nullptr, *value_scales = nullptr;
@@ -113,10 +115,10 @@ void read_split(const Work<Mask>& work, std::int64_t split, int begin, int end, 
     }
     AttentionPage page{tile,
                        tile + values,
-                       ahead,
-                       ahead + values,
                        key_scales,
                        value_scales,
+                       p + 1 < all ? work.block(pages, p + 1) : tile,
+                       p + 1 < all ? head_bytes : 0,
                        a.head_dim,
                        static_cast<int>(work.layout.value_width()),
                        Attention::scale(a),
@@ -125,8 +127,16 @@ void read_split(const Work<Mask>& work, std::int64_t split, int begin, int end, 
       read_branches(work, page, p, begin, end, state_of);
       continue;
     }
-    AttentionQuery query[attention_block];
+    AttentionQuery query[attention_queries];
     int count = 0;
+    const auto read = [&] {
+      bool wide = count >= attention_many && KEDGE_UNIT(attention_wide).read != nullptr;
+      for (int i = 0; i < count; ++i) wide = wide && query[i].keys == positions;
+      if (wide) KEDGE_UNIT(attention_wide).read(query, count, page, work.unit.widen);
+      else work.unit.read(query, count, page);
+      page.ahead_bytes = 0;  // fetched by now
+      count = 0;
+    };
     for (int i = begin; i < end; ++i) {
       const std::int64_t keys = work.position(i) + 1 - p * page_positions;
       if (keys <= 0) continue;
@@ -140,13 +150,9 @@ void read_split(const Work<Mask>& work, std::int64_t split, int begin, int end, 
           continue;
         }
       }
-      if (count < attention_block) continue;
-      work.unit.read(query, count, page);
-      count = 0;
-      page.keys_ahead = page.keys;  // fetched by now
-      page.values_ahead = page.values;
+      if (count == attention_queries) read();
     }
-    if (count > 0) work.unit.read(query, count, page);
+    if (count > 0) read();
   }
 }
 
@@ -221,7 +227,7 @@ void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) 
   alignas(64) float total[room], partial[room];
   const int count = a.tiles.as<Attention::TileHeader>()->count;
   const auto width = static_cast<int>(Attention::layout(a).value_width());
-  const int record = width + 32, chunk = room / record / attention_block * attention_block;
+  const int record = width + 32, chunk = room / record / attention_many * attention_many;
   for (std::size_t unit = begin; unit < end; ++unit) {
     const int turn = static_cast<int>(unit) % count;
     const int index = turn % 2 == 0 ? turn / 2 : count - 1 - turn / 2;

@@ -10,10 +10,12 @@
 namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
 namespace {
 
+template <bool any_sign = true>  // false: x is not above 0, as what a maximum was taken from
 KEDGE_INLINE F32x16 exp(F32x16 x) {
   const F32x16 lowest = set1(-87.3f);
   const Mask16 underflow = greater(lowest, x);
-  const F32x16 limited = min(set1(88.0f), max(lowest, x));  // a NaN is the second operand: it stays
+  F32x16 limited = max(lowest, x);  // a NaN is the second operand: it stays
+  if constexpr (any_sign) limited = min(set1(88.0f), limited);
   const I32x16 n = round_to_i32(mul(limited, set1(1.44269504f)));
   const F32x16 nf = to_f32(n);
   F32x16 r = fma(nf, set1(-0.693359375f), limited);  // ln2 in two parts: the first has 9 bits,
