@@ -12,13 +12,12 @@ constexpr std::size_t round_up(std::size_t n, std::size_t step) {
 }
 }  // namespace
 
-Result<Tensor> Graph::declare(Element element, Extent extent, std::int64_t width,
-                              bool own_memory) try {
+Result<Tensor> Graph::declare(Element element, Extent extent, std::int64_t width, Place place) try {
   const std::int64_t rows = extent == Extent::rows      ? max_rows_
                             : extent == Extent::outputs ? max_outputs_
                                                         : 1;
   Tensor t = tensor(nullptr, element, rows, width);
-  values_.push_back({t.bytes(), own_memory, nullptr});
+  values_.push_back({t.bytes(), place, nullptr});
   t.value = static_cast<std::uint32_t>(values_.size());
   return t;
 } catch (const std::bad_alloc&) {
@@ -27,7 +26,7 @@ Result<Tensor> Graph::declare(Element element, Extent extent, std::int64_t width
 
 Result<Tensor> Graph::state(const Tensor& memory) try {
   Tensor t = memory;
-  values_.push_back({t.bytes(), true, t.data});
+  values_.push_back({t.bytes(), Place::own, t.data});
   t.value = static_cast<std::uint32_t>(values_.size());
   return t;
 } catch (const std::bad_alloc&) {

@@ -71,7 +71,7 @@ bool writes(op::Role role) { return role != op::Role::input; }
 
 bool Plan::is_shared(const Graph& graph, std::size_t value, bool accelerator) noexcept {
   const Graph::Value& v = graph.values_[value];
-  return accelerator && v.own_memory && v.data == nullptr;
+  return accelerator && v.place == Graph::Place::host;
 }
 
 Plan::Places Plan::lay_out(const Graph& graph, bool accelerator) {
@@ -104,7 +104,7 @@ Plan::Places Plan::lay_out(const Graph& graph, bool accelerator) {
       lives[v].offset = places.shared;
       places.shared += round_up(value.bytes, step);
     }
-    if (value.own_memory || lives[v].first == SIZE_MAX) {
+    if (value.place != Graph::Place::shared_with_values || lives[v].first == SIZE_MAX) {
       lives[v].first = 0;
       lives[v].last = graph.nodes_.size();
     }

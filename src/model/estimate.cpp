@@ -63,13 +63,15 @@ Result<MemoryEstimate> Model::estimate(const SessionShape& shape) const noexcept
   // Page tables of the sequences, the pool's free and shared pages, the text.
   const std::int64_t words = longest * shape.sequences + 2 * pages + e.context + 1;
   e.tables = rope.bytes() + static_cast<std::uint64_t>(words) * sizeof(std::int32_t);
-  // Adjusted logits, counts and candidates of a draw, and the largest logits of every output.
+  // Adjusted logits, counts and candidates of a draw, and the largest logits of every output; of a
+  // device whose memory the host does not read also all of them.
   op::TopK::Args top;
   top.x = tensor(nullptr, Element::f32, shape.max_outputs, config_.vocabulary);
   top.k = static_cast<std::int32_t>(std::min(shape.max_top, config_.vocabulary));
   const std::int64_t values =
       4 * config_.vocabulary + shape.max_outputs * (2 * top.k + op::TopK::scratch_width(top));
-  e.sampling = static_cast<std::uint64_t>(values) * sizeof(float);
+  const std::int64_t copied = device ? shape.max_outputs * config_.vocabulary : 0;
+  e.sampling = static_cast<std::uint64_t>(values + copied) * sizeof(float);
   return e;
 }
 

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <new>
 
+#include "kedge/kernel/cpu/place_columns.hpp"
 #include "kedge/kernel/cpu/top_k.hpp"
 #include "kedge/op/attention.hpp"
 #include "kedge/state/recurrent_state.hpp"
@@ -55,6 +56,7 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
                                           options.allocator));
   if (device != nullptr) {
     KEDGE_CHECK(forward.compile_top(*device));
+    KEDGE_CHECK(forward.compile_copy(*device));
     return forward;
   }
   KEDGE_TRY(forward.top_memory_,
@@ -84,6 +86,40 @@ Status Forward::compile_top(Accelerator& device) {
   top_.index = top_plan_.locate(args.index);
   top_.value = top_plan_.locate(args.value);
   return {};
+}
+
+// Logits stay where the device makes them, and the largest of them is found there. Whole ones go to
+// the host in a graph of its own, which runs only for those who ask for them; where the host reads
+// the device's memory like its own, there is nothing to copy.
+Status Forward::compile_copy(Accelerator& device) {
+  if (device.readable(logits_.data)) return {};
+  Graph graph(options_.max_outputs, 1, Graph::Activations::floats);
+  KEDGE_TRY(const Tensor x, graph.state(logits_));
+  KEDGE_TRY(const Tensor y, graph.external(Element::f32, logits_.width()));
+  KEDGE_CHECK(graph.add<op::PlaceColumns>({x, y}));
+  KEDGE_TRY(copy_plan_, Plan::compile(graph, device, options_.allocator));
+  logits_ = copy_plan_.locate(y);
+  return {};
+}
+
+// The pass, and behind it what its rows need of their logits. The host waits once, at the end,
+// unless it wants to be asked in between.
+Status Forward::run_there(std::int64_t rows, std::int64_t outputs, bool top, bool logits,
+                          const std::atomic<bool>* cancel) noexcept {
+  logits = logits && copy_plan_.accelerated() != nullptr;
+  if (cancel != nullptr || !(top || logits)) {
+    KEDGE_CHECK(plan_.run(rows, outputs, cancel));
+    if (top) KEDGE_CHECK(top_plan_.run(outputs, 0, cancel));
+    return logits ? copy_plan_.run(outputs, 0, cancel) : Status();
+  }
+  AcceleratorPlan& pass = *plan_.accelerated();
+  KEDGE_TRY(const std::uint64_t ticket, pass.submit(rows, outputs));
+  Status done;
+  if (top) done = top_plan_.run(outputs, 0);
+  if (done && logits) done = copy_plan_.run(outputs, 0);
+  // The queue has one order: what stands behind the pass is done after it.
+  const Status passed = pass.wait(ticket);
+  return passed ? done : passed;
 }
 
 // Points top_ into memory for k values; returns the bytes that all outputs take.
@@ -169,7 +205,7 @@ Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
                 static_cast<long long>(options_.max_rows), static_cast<long long>(count));
   const std::int64_t vocabulary = model_->config().vocabulary;
   std::int64_t outputs = 0;
-  bool wants_top = false;
+  bool wants_top = false, wants_logits = false;
   for (std::int64_t r = 0; r < count; ++r) {
     const Row& row = rows[static_cast<std::size_t>(r)];
     if (row.token < 0 || row.token >= vocabulary)
@@ -191,6 +227,7 @@ Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
       return fail(Code::invalid_argument, "forward", "more than %lld rows want their logits",
                   static_cast<long long>(options_.max_outputs));
     wants_top = wants_top || row.need == Need::top_k;
+    wants_logits = wants_logits || row.need == Need::logits;
     need_.as<Need>()[outputs] = row.need;
     output_row_.as<std::int32_t>()[outputs++] = static_cast<std::int32_t>(r);
   }
@@ -203,12 +240,10 @@ Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
   if (wants_top && (pass.top < 1 || pass.top > options_.max_top))
     return fail(Code::invalid_argument, "forward", "top: expected 1..%lld, found %lld",
                 static_cast<long long>(options_.max_top), static_cast<long long>(pass.top));
-  KEDGE_CHECK(plan_.run(count, outputs, pass.cancel));
   top_count_ = wants_top ? pass.top : 0;
-  if (plan_.accelerated() != nullptr) {
-    if (wants_top) return top_plan_.run(outputs, 0, pass.cancel);
-    return {};
-  }
+  if (plan_.accelerated() != nullptr)
+    return run_there(count, outputs, wants_top, wants_logits, pass.cancel);
+  KEDGE_CHECK(plan_.run(count, outputs, pass.cancel));
   place_top(top_count_, top_memory_.data());
   if (!wants_top) return {};
   return cpu_.run<op::TopK>(top_, outputs);

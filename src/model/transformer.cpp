@@ -108,7 +108,7 @@ class Builder {
     KEDGE_TRY(Tensor h,
               graph_.activation(product_input(graph_, w.output), c_.width, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::RmsNorm>({last, w.output_norm, h, c_.norm_eps}));
-    KEDGE_TRY(v_.logits, graph_.external(Element::f32, c_.vocabulary, Graph::Extent::outputs));
+    KEDGE_TRY(v_.logits, graph_.kept(Element::f32, c_.vocabulary, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::Matmul>({h, w.output, {}, v_.logits}));
 
     op::Argmax::Args args;

@@ -99,6 +99,8 @@ Status Device::allocate(std::uint64_t bytes, const char* purpose, Place place,
     result = MapMemory(handle, memory.memory, 0, VK_WHOLE_SIZE, 0, &mapped);
     if (result != VK_SUCCESS) return refuse("vkMapMemory", result);
     memory.mapped = static_cast<std::byte*>(mapped);
+    memory.cached =
+        (memory_.memoryTypes[type].propertyFlags & VK_MEMORY_PROPERTY_HOST_CACHED_BIT) != 0;
   }
   return {};
 }

@@ -24,6 +24,7 @@ struct Memory {
   VkBuffer buffer = VK_NULL_HANDLE;
   VkDeviceMemory memory = VK_NULL_HANDLE;
   std::byte* mapped = nullptr;  // null: not visible to the host
+  bool cached = false;          // mapped, and the host reads it through its caches
   void* reserved = nullptr;     // addresses that stand for memory that is not mapped
   std::uint64_t size = 0;       // as asked for; the buffer has at least 4 bytes
   std::uint32_t heap = 0;
@@ -68,6 +69,7 @@ class Device final : public Accelerator, public std::enable_shared_from_this<Dev
   std::uint64_t max_tensor() const noexcept override { return limits.max_binding_bytes; }
   Status expect_room(std::uint64_t bytes, const char* purpose) noexcept override;
   Status write(std::byte* to, const void* from, std::size_t bytes) noexcept override;
+  bool readable(const std::byte* address) noexcept override;
   bool has(const char* op) noexcept override {
     const std::lock_guard lock(mutex);
     return kernel(op) != nullptr;

@@ -117,4 +117,15 @@ Status Device::write(std::byte* to, const void* from, std::size_t bytes) noexcep
   return upload(*memory, from, bytes, at - first);
 }
 
+// A GPU's memory in a window that the host may write to (resizable BAR) is not cached: reading a
+// vocabulary of it takes longer than a pass.
+bool Device::readable(const std::byte* address) noexcept {
+  const std::lock_guard lock(mutex);
+  const auto at = reinterpret_cast<std::uintptr_t>(address);
+  const auto after = memories_.upper_bound(at);
+  if (after == memories_.begin()) return false;
+  const auto& [first, memory] = *std::prev(after);
+  return at - first < memory->size && memory->cached;
+}
+
 }  // namespace kedge::inline KEDGE_ABI::vulkan

@@ -79,6 +79,9 @@ class KEDGE_API Accelerator {
 
   // Copies into memory of the device that no running plan uses, whether the host sees it or not.
   virtual Status write(std::byte* to, const void* from, std::size_t bytes) noexcept = 0;
+  // Whether the host reads what plans wrote here as fast as its own memory. What it sees through a
+  // window of a bus alone is copied by the device first, where it is wanted at all.
+  virtual bool readable(const std::byte* /*address*/) noexcept { return false; }
 
   // Whether there is a kernel for an operator of this name.
   virtual bool has(const char* op) noexcept = 0;

@@ -70,11 +70,16 @@ class KEDGE_API Graph {
 
   // A value that a node writes. Its memory is shared with others when their lives do not overlap.
   Result<Tensor> activation(Element element, std::int64_t width, Extent extent = Extent::rows) {
-    return declare(element, extent, width, false);
+    return declare(element, extent, width, Place::shared_with_values);
   }
   // A value that the caller writes before a run or reads after it; its memory is its own.
   Result<Tensor> external(Element element, std::int64_t width, Extent extent = Extent::rows) {
-    return declare(element, extent, width, true);
+    return declare(element, extent, width, Place::host);
+  }
+  // A value that stays after the run, for other plans to take as state. On an accelerator it lies
+  // where its kernels read fastest, and the host may not see it.
+  Result<Tensor> kept(Element element, std::int64_t width, Extent extent = Extent::rows) {
+    return declare(element, extent, width, Place::own);
   }
   // Memory that lives elsewhere and that nodes write: a key/value cache, say.
   Result<Tensor> state(const Tensor& memory);
@@ -93,9 +98,14 @@ class KEDGE_API Graph {
 
  private:
   friend class Plan;
+  enum class Place : std::uint8_t {
+    shared_with_values,  // memory that other values have at other times
+    own,
+    host,  // own, and the host reads and writes it
+  };
   struct Value {
     std::size_t bytes = 0;
-    bool own_memory = false;    // never shared with another value
+    Place place = Place::shared_with_values;
     std::byte* data = nullptr;  // set for state
   };
   struct Node {
@@ -104,7 +114,7 @@ class KEDGE_API Graph {
     bool outputs;
   };
 
-  Result<Tensor> declare(Element element, Extent extent, std::int64_t width, bool own_memory);
+  Result<Tensor> declare(Element element, Extent extent, std::int64_t width, Place place);
   Status append(const OperatorTable& table, const void* args);
 
   std::int64_t max_rows_, max_outputs_;

@@ -102,6 +102,9 @@ class KEDGE_API Forward {
 
  private:
   Status compile_top(Accelerator& device);
+  Status compile_copy(Accelerator& device);
+  Status run_there(std::int64_t rows, std::int64_t outputs, bool top, bool logits,
+                   const std::atomic<bool>* cancel) noexcept;
   std::size_t place_top(std::int64_t k, std::byte* memory) noexcept;
   Status place_rows(std::span<const Row> rows) noexcept;
 
@@ -115,7 +118,8 @@ class KEDGE_API Forward {
   Tensor features_;
   Buffer rope_;
   Plan plan_;
-  Plan top_plan_;  // on an accelerator: the largest logits of every output, max_top of them
+  Plan top_plan_;   // on an accelerator: the largest logits of every output, max_top of them
+  Plan copy_plan_;  // on one whose memory the host does not read: whole logits of every output
   Tensor token_, position_, sequence_, slot_, parent_, tiles_, output_row_, logits_, choice_;
   Buffer need_;        // of every output
   Buffer top_memory_;  // of all that top_ points at
