@@ -77,7 +77,8 @@ class Counted final : public Accelerator {
   Result<std::unique_ptr<AcceleratorPlan>> compile(std::span<const PlanNode> nodes,
                                                    const Shape& shape) noexcept override {
     KEDGE_TRY(std::unique_ptr<AcceleratorPlan> plan, device_->compile(nodes, shape));
-    const bool copies = nodes.size() == 1 && std::string_view(nodes[0].table->name) == "place_columns";
+    const bool copies =
+        nodes.size() == 1 && std::string_view(nodes[0].table->name) == "place_columns";
     return std::unique_ptr<AcceleratorPlan>(
         std::make_unique<CountedPlan>(std::move(plan), copies ? copies_ : passes_));
   }

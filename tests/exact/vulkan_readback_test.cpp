@@ -1,5 +1,5 @@
-// What comes back from a device: of a greedy text the choices alone, and whole logits, with the bytes
-// that the device made, for those who ask for them.
+// What comes back from a device: of a greedy text the choices alone, and whole logits, with the
+// bytes that the device made, for those who ask for them.
 #include "exact/counted_device.hpp"
 #include "exact/decode.hpp"
 #include "exact/tiny_model.hpp"
@@ -17,8 +17,7 @@ struct Case {
   Session session;
   std::vector<std::int32_t> prompt;
 
-  explicit Case(bool readable)
-      : device(std::make_shared<Counted>(vulkan_device(), readable)) {
+  explicit Case(bool readable) : device(std::make_shared<Counted>(vulkan_device(), readable)) {
     const std::vector<std::byte> bytes = make_tiny(tiny_spec(Element::f32)).write();
     auto file = io::Gguf::open(io::Source::memory(bytes, "tiny.gguf"));
     Model::Options where;
