@@ -2,7 +2,7 @@
 # Decoding with --draft auto: at least 0.98 x plain on each of 45 prompts, 1.5 x on repetitive ones.
 #
 # SmolLM2 and Qwen3.5-0.8B's shape with random weights, 2 threads, the median of five pairs per
-# prompt, plain and speculative in turn every 8 tokens. A hybrid whose text is noise has nothing to
+# prompt, plain and speculative in turn every 2 tokens. A hybrid whose text is noise has nothing to
 # repeat: the repetitive prompts go to one of the same shape whose text repeats itself. What is
 # measured stays in build/never-slower, one file per model and category, and is taken from there when
 # KEDGE_RESUME is set.
