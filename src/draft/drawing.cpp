@@ -1,6 +1,7 @@
 #include "draft/drawing.hpp"
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 
 #include "kedge/core/math.hpp"
@@ -12,7 +13,7 @@ namespace kedge::inline KEDGE_ABI::draft {
 
 namespace {
 
-constexpr const char* place = "draft model";
+constexpr const char* place = "draft";
 // What a guess is drawn from has no more tokens: beyond them is next to nothing, and verification
 // looks at all.
 constexpr std::int64_t longest_distribution = 256;
@@ -84,8 +85,10 @@ std::span<const float> Drawing::for_target(std::span<const float> logits) noexce
   return placed_;
 }
 
-float Drawing::probability(std::span<const float> logits, std::int32_t token,
+// Of an entry of `logits`, unless the drafter has said how likely it is.
+float Drawing::probability(const Row& row, std::span<const float> logits, std::int32_t token,
                            double temperature) const noexcept {
+  if (!std::isnan(row.confidence)) return row.confidence;
   const os::ScopedFpEnv fp;
   const cpu::SampleRowUnit& unit = cpu::sample_row_unit(isa_);
   const auto count = static_cast<std::int64_t>(logits.size());
@@ -97,21 +100,39 @@ float Drawing::probability(std::span<const float> logits, std::int32_t token,
   return static_cast<float>(math::exp(distance * scale) / sum);
 }
 
-Result<Drawing::Drawn> Drawing::draw(std::span<const float> logits, const Ask& ask,
+Result<Drawing::Drawn> Drawing::draw(const Row& row, const Ask& ask,
                                      std::span<const std::int32_t> text, const Draft& draft,
                                      std::int64_t most) noexcept {
+  const double temperature = ask.sampling->temperature;
+  // Unknown where the draft's largest is no token of the target's: then all are looked at.
+  const std::int32_t largest = target_of(row.largest);
+  if (sampler_.plain_greedy() && largest >= 0)
+    return Drawn{largest, probability(row, row.logits, row.largest, 0), {}};
   Sampler::Draw d;
-  d.logits = for_target(logits);
+  d.logits = for_target(row.logits);
+  d.largest = largest;
   d.position = ask.position + draft.size();
   d.text = text;
   d.drafts = draft.tokens();
-  const double temperature = ask.sampling->temperature;
   if (!ask.share_noise && temperature > 0 && most > 0)
     return draw_apart(d, ask, draft.size(), most);
   // Without the target's noise and without room for more the guess is the most probable token.
   Sampler& sampler = ask.share_noise || temperature == 0 ? sampler_ : greedy_;
   KEDGE_TRY(const std::int32_t token, sampler.choose(d));
-  return Drawn{token, probability(d.logits, token, temperature), {}};
+  return Drawn{token, probability(row, d.logits, token, temperature), {}};
+}
+
+Result<std::int32_t> Drawing::guess(const Row& row, const Ask& ask,
+                                    std::span<const std::int32_t> text, std::int64_t left,
+                                    Draft& draft) noexcept {
+  KEDGE_TRY(Drawn drawn, draw(row, ask, text, draft, draft.room() / left));
+  if (!std::isnan(row.confidence)) drawn.confidence = row.confidence;
+  if (drawn.confidence < ask.least_confidence) return -1;
+  const std::int64_t guess = draft.size();
+  draft.push(drawn.token, drawn.confidence);
+  if (!drawn.from.empty())
+    KEDGE_CHECK(draft.set_distribution(guess, drawn.from.tokens, drawn.from.probabilities));
+  return drawn.token;
 }
 
 Result<std::int64_t> Drawing::rank(std::span<const float> logits, const Ask& ask,
@@ -194,7 +215,7 @@ Result<Drawing::Drawn> Drawing::draw_apart(const Sampler::Draw& d, const Ask& as
   const std::int32_t token = kedge::draw(
       q, noise::uniform(ask.sampling->seed, {ask.position, noise::Stream::draft, step}));
   if (token < 0) return fail(Code::numeric, place, "a distribution without probability");
-  return Drawn{token, q.of(token), q};
+  return Drawn{token, *std::max_element(q.probabilities.begin(), q.probabilities.end()), q};
 }
 
 }  // namespace kedge::inline KEDGE_ABI::draft

@@ -1,6 +1,6 @@
-// Drawing: one guess from a draft model's logits, as the target would draw it. Logits of another
-// vocabulary are first put where the target has its tokens, so that noise, penalties and filters
-// are the target's own. Private to the compiled library.
+// Drawing: one guess from the logits of a drafter's model, as the target would draw it. Logits of
+// another vocabulary are first put where the target has its tokens, so that noise, penalties and
+// filters are the target's own. Private to the compiled library.
 #pragma once
 
 #include <cstdint>
@@ -28,16 +28,18 @@ class Drawing {
   // Takes the options over, if they are not those of the last call, which allocates.
   Status prepare(const SamplingOptions& sampling) noexcept;
 
-  struct Drawn {
-    std::int32_t token = 0;
-    float confidence = 0;
-    Distribution from;  // empty: it is certain. Good until the next call
+  // Logits of a guess, and what is known of them: the index of the largest, and how likely the
+  // guess holds.
+  struct Row {
+    std::span<const float> logits;
+    std::int32_t largest = -1;
+    float confidence = Draft::unknown;
   };
-  // The next guess of a draft. `most` entries of a distribution are wanted at most; 0: a guess that
-  // does not share the target's noise has to be certain.
-  Result<Drawn> draw(std::span<const float> logits, const Ask& ask,
-                     std::span<const std::int32_t> text, const Draft& draft,
-                     std::int64_t most) noexcept;
+  // Draws the next guess and pushes it, where it is one of `left` more that share what room there
+  // is for distributions. The target's token; -1: it was less sure than is asked for, nothing was
+  // pushed.
+  Result<std::int32_t> guess(const Row& row, const Ask& ask, std::span<const std::int32_t> text,
+                             std::int64_t left, Draft& draft) noexcept;
 
   struct Ranked {
     std::int32_t token = 0;
@@ -53,11 +55,25 @@ class Drawing {
                             std::span<Ranked> ranked) noexcept;
 
  private:
+  // Of a guess that is drawn the confidence says how sure the draw was, not how likely its outcome,
+  // by which drafts must not be cut (spec/window.hpp).
+  struct Drawn {
+    std::int32_t token = 0;
+    float confidence = 0;
+    Distribution from;  // empty: it is certain. Good until the next call
+  };
+  // `most` entries of a distribution are wanted at most; 0: a guess that does not share the
+  // target's noise has to be certain.
+  Result<Drawn> draw(const Row& row, const Ask& ask, std::span<const std::int32_t> text,
+                     const Draft& draft, std::int64_t most) noexcept;
   std::span<const float> for_target(std::span<const float> logits) noexcept;
   Result<Drawn> draw_apart(const Sampler::Draw& draw, const Ask& ask, std::int64_t step,
                            std::int64_t most) noexcept;
-  float probability(std::span<const float> logits, std::int32_t token,
+  float probability(const Row& row, std::span<const float> logits, std::int32_t token,
                     double temperature) const noexcept;
+  std::int32_t target_of(std::int32_t id) const noexcept {
+    return id < 0 || to_target_.empty() ? id : to_target_[static_cast<std::size_t>(id)];
+  }
 
   cpu::Isa isa_ = cpu::Isa::scalar;
   std::int64_t target_ = 0;

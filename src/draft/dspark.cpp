@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 
+#include "draft/drawing.hpp"
 #include "draft/dspark_graph.hpp"
 #include "draft/feature_text.hpp"
-#include "draft/guess.hpp"
 #include "draft/markov_head.hpp"
 #include "kedge/graph/plan.hpp"
 #include "kedge/op/attention.hpp"
@@ -26,7 +26,7 @@ struct Dspark::State {
   ContextValues context;
   BlockValues block;
   MarkovHead head;
-  Guesser guesser;
+  Drawing drawing;
   FeatureText text;
 
   const DsparkConfig& config() const noexcept { return model->config(); }
@@ -69,9 +69,10 @@ Status Dspark::State::prepare(const Cpu& cpu, const Options& options) noexcept {
                     &block.last_tiles, &block.first, &block.hidden, &block.logits})
     *t = block_plan.locate(*t);
   KEDGE_TRY(head, MarkovHead::create(*model, site, block.hidden, block.logits));
-  const std::int32_t* map = model->mapped() ? model->map() : nullptr;
-  KEDGE_TRY(guesser,
-            Guesser::create(cpu, c.draft_vocabulary, options.support, map, options.allocator));
+  std::span<const std::int32_t> map;
+  if (model->mapped()) map = {model->map(), static_cast<std::size_t>(c.draft_vocabulary)};
+  KEDGE_TRY(drawing, Drawing::create({cpu.isa(), c.draft_vocabulary, b.vocabulary, map, false,
+                                      options.allocator}));
   KEDGE_TRY(text, FeatureText::create(name(), positions, context.features, options.allocator));
   return {};
 }
@@ -157,6 +158,7 @@ Status Dspark::propose(const Ask& ask, Draft& draft) noexcept {
                 "the first guess: expected at position %lld, behind the text, found %lld",
                 number(s.text.size()), number(ask.position));
   const std::int64_t count = std::min({ask.count, c.drafts(), draft.capacity()});
+  KEDGE_CHECK(s.drawing.prepare(*ask.sampling));
   if (count < 1) return {};
   // Right behind where a text was cut the newest token's own state may be in the context, and its
   // hidden state is gone: nothing is guessed until the text is a token longer.
@@ -176,10 +178,11 @@ Status Dspark::propose(const Ask& ask, Draft& draft) noexcept {
     if (c.confidence && std::isnan(step.confidence))
       return fail(Code::numeric, s.name(), "the confidence of slot %lld at position %lld is a NaN",
                   number(slot), number(ask.position + i));
-    if (step.confidence < ask.least_confidence) break;  // false where it is unknown
-    const Tensor row =
-        tensor(s.block.logits.row<float>(slot), Element::f32, 1, s.block.logits.width());
-    KEDGE_TRY(previous, s.guesser.push(ask, i, row, step.choice, step.confidence, draft));
+    const Tensor& logits = s.block.logits;
+    const Drawing::Row row{{logits.row<float>(slot), static_cast<std::size_t>(logits.width())},
+                           step.choice,
+                           step.confidence};
+    KEDGE_TRY(previous, s.drawing.guess(row, ask, s.text.tokens(), count - i, draft));
     if (previous < 0) break;
   }
   return {};

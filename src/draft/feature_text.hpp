@@ -24,6 +24,9 @@ class FeatureText {
   std::int32_t token(std::int64_t position) const noexcept {
     return tokens_.as<std::int32_t>()[position];
   }
+  std::span<const std::int32_t> tokens() const noexcept {
+    return {tokens_.as<std::int32_t>(), static_cast<std::size_t>(size_)};
+  }
   std::int64_t absorbed() const noexcept { return absorbed_; }
   std::int64_t waiting() const noexcept { return waiting_; }
   bool full() const noexcept { return waiting_ == rows_.rows(); }

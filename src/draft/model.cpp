@@ -201,22 +201,11 @@ Status DraftModel::propose(const Ask& ask, Draft& draft) noexcept {
 Status DraftModel::Impl::propose_chain(const Ask& ask, std::int64_t count, Draft& draft) noexcept {
   KEDGE_CHECK(catch_up(true));
   for (std::int64_t i = 0; i < count; ++i) {
-    // Guesses share what room there is for distributions.
-    const std::int64_t most = draft.room() / (count - i);
-    KEDGE_TRY(const Drawing::Drawn drawn,
-              drawing.draw(forward.logits(0), ask, text(), draft, most));
-    // Of a guess that is drawn: how sure the draw was, not how likely its outcome, by which drafts
-    // must not be cut (spec/window.hpp).
-    const auto& chances = drawn.from.probabilities;
-    const float confidence =
-        chances.empty() ? drawn.confidence : *std::max_element(chances.begin(), chances.end());
-    if (confidence < ask.least_confidence) break;
-    const std::int64_t guess = draft.size();
-    draft.push(drawn.token, confidence);
-    if (!drawn.from.empty())
-      KEDGE_CHECK(draft.set_distribution(guess, drawn.from.tokens, drawn.from.probabilities));
+    KEDGE_TRY(const std::int32_t token,
+              drawing.guess({forward.logits(0)}, ask, text(), count - i, draft));
+    if (token < 0) break;
     if (i + 1 == count) break;
-    tokens[static_cast<std::size_t>(size + i)] = drawn.token;
+    tokens[static_cast<std::size_t>(size + i)] = token;
     if (const Status done = evaluate(size + i, 1, Need::logits, 1); !done) {
       // A NaN behind a guess ends the draft; it may well be that the guess is wrong.
       if (done.error().code == Code::numeric) break;

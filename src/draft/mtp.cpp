@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
+#include "draft/drawing.hpp"
 #include "draft/feature_text.hpp"
-#include "draft/guess.hpp"
 #include "draft/mtp_graph.hpp"
 #include "draft/site.hpp"
 #include "kedge/graph/plan.hpp"
@@ -32,7 +32,7 @@ struct Mtp::State {
     Plan plan;
     MtpValues v;
   } text_pass, step_pass;
-  Guesser guesser;
+  Drawing drawing;
   FeatureText text;
 
   Result<Pass> make(const Site& site, const Tensor& table, std::int64_t rows) noexcept;
@@ -75,8 +75,9 @@ Status Mtp::State::prepare(const Cpu& cpu, const Options& options) noexcept {
   KEDGE_TRY(sequence, cache.claim());
   KEDGE_TRY(text_pass, make(site, table, options.rows));
   KEDGE_TRY(step_pass, make(site, table, 1));
-  KEDGE_TRY(guesser, Guesser::create(cpu, text_pass.v.logits.width(), options.support, nullptr,
-                                     options.allocator));
+  const std::int64_t vocabulary = text_pass.v.logits.width();
+  KEDGE_TRY(drawing,
+            Drawing::create({cpu.isa(), vocabulary, vocabulary, {}, false, options.allocator}));
   Tensor all = tensor(nullptr, Element::f32, positions, c.width);
   KEDGE_TRY(history, Buffer::create(all.bytes(), "hidden states of the text", options.allocator));
   all.data = history.data();
@@ -163,6 +164,7 @@ Status Mtp::propose(const Ask& ask, Draft& draft) noexcept {
                 "the first guess: expected at position %lld, behind the text, found %lld",
                 number(s.text.size()), number(ask.position));
   const std::int64_t count = std::min({ask.count, s.length, draft.capacity()});
+  KEDGE_CHECK(s.drawing.prepare(*ask.sampling));
   if (count < 1 || newest < 1) return {};
   KEDGE_CHECK(s.text.expect_known(newest));
   KEDGE_CHECK(s.guess_behind(newest));
@@ -172,8 +174,10 @@ Status Mtp::propose(const Ask& ask, Draft& draft) noexcept {
     if (choice < 0)
       return fail(Code::numeric, "mtp", "a NaN among the logits of guess %lld at position %lld",
                   number(i), number(ask.position + i));
+    const Tensor& logits = pass->v.logits;
+    const Drawing::Row row{{logits.as<float>(), static_cast<std::size_t>(logits.width())}, choice};
     KEDGE_TRY(const std::int32_t token,
-              s.guesser.push(ask, i, pass->v.logits, choice, Draft::unknown, draft));
+              s.drawing.guess(row, ask, s.text.tokens(), count - i, draft));
     if (token < 0 || i + 1 == count) return {};
     *s.step_pass.v.token.as<std::int32_t>() = token;
     std::memcpy(s.step_pass.v.features.data, pass->v.hidden.data, pass->v.hidden.bytes());

@@ -4,10 +4,10 @@
 // another. All slots of the trained block run, however few guesses are wanted, because slots see
 // the whole block; what is not wanted is cut.
 //
-// Greedy targets get the largest logits. Else guesses are drawn: with the target's noise of their
-// position where both share it (coupled verification), or with noise of their own, and then each
-// guess has the distribution that it was drawn from: the softmax of its corrected logits at the
-// target's temperature over the `support` largest.
+// Greedy targets get the largest logits. Else guesses are drawn as the target draws, with its
+// penalties and filters: with the target's noise of their position where both share it (coupled
+// verification), or with noise of their own, and then each guess has the distribution that it was
+// drawn from. Without a confidence head the confidence is how sure the draft's logits are.
 //
 // Undo: keys and values of the block are written behind the context and never committed.
 #pragma once
@@ -25,7 +25,6 @@ class KEDGE_API Dspark {
   struct Options {
     std::int64_t positions = 0;  // of the text; 0: the draft's own, at most 8192
     std::int64_t pending = 256;  // rows of hidden states that may wait to be made use of
-    std::int64_t support = 64;   // largest logits that guesses are drawn from, at most 256
     Element cache = Element::f16;
     Allocator allocator = default_allocator();
   };

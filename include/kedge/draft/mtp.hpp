@@ -53,7 +53,6 @@ class KEDGE_API Mtp {
     std::int64_t length = 3;     // guesses of a proposal, at most
     std::int64_t positions = 0;  // of the text; 0: the target's, at most 8192
     std::int64_t rows = 256;     // of one pass over what several rounds left
-    std::int64_t support = 64;   // largest logits that guesses are drawn from, at most 256
     Element cache = Element::f16;
     Allocator allocator = default_allocator();
   };
