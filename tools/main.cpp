@@ -43,6 +43,7 @@ int run(int argc, char** argv) {
   add_ngrams(app, commands);
   add_draft_command(app, commands);
   add_tokenize(app, commands);
+  add_pack(app, commands);
   add_package(app, commands);
   try {
     app.parse(argc, argv);

@@ -64,6 +64,12 @@ Result<ReadFile> ReadFile::open(const char* path) noexcept {
     return fail(Code::io, place, "expected a regular file, found a device, pipe or socket");
   if (status.st_size == 0) return fail(Code::malformed, place, "the file is empty");
   file.size_ = static_cast<std::uint64_t>(status.st_size);
+#if defined(__APPLE__)
+  const auto& time = status.st_mtimespec;
+#else
+  const auto& time = status.st_mtim;
+#endif
+  file.modified_ = std::int64_t{time.tv_sec} * 1'000'000'000 + time.tv_nsec;
   return file;
 }
 

@@ -338,7 +338,9 @@ Status SafetensorsWriter::write(Sink sink) const noexcept {
       header += "]}";
     }
     header += '}';
-    header.append((8 - header.size() % 8) % 8, ' ');
+    // The header's length stands before it, in 8 bytes.
+    const std::size_t beyond = (8 + header.size()) % data_alignment_;
+    header.append((data_alignment_ - beyond) % data_alignment_, ' ');
     if (header.size() > longest_header)
       return fail(Code::invalid_argument, place,
                   "expected a header of at most %" PRIu64 " bytes, found %zu", longest_header,

@@ -7,6 +7,7 @@
 #include "kedge/core/quantize.hpp"
 #include "kedge/kernel/cpu/panel.hpp"
 #include "model/fingerprint.hpp"
+#include "model/packed.hpp"
 #include "model/packer.hpp"
 
 namespace kedge::inline KEDGE_ABI {
@@ -294,7 +295,8 @@ Status ModelLoader::fill(WeightMemory& memory, Packer& packer) {
 
 Status ModelLoader::load(Model& model) {
   Packer packer(options_, place_);
-  KEDGE_CHECK(fill(model.memory_, packer));
+  KEDGE_TRY(const bool mapped, use_packed(model));
+  KEDGE_CHECK(mapped ? packer.reserve(items_) : fill(model.memory_, packer));
   if (!rope_factors_.empty()) {
     KEDGE_TRY(model.rope_factors_,
               Buffer::create(rope_factors_.bytes(), "rope factors", options_.allocator));
@@ -305,8 +307,53 @@ Status ModelLoader::load(Model& model) {
     // Factors that cannot be are found here rather than by the first session.
     KEDGE_CHECK(check_config(model.config_, place_));
   }
-  KEDGE_TRY(model.fingerprint_, fingerprint(model.config_, items_, options_.executor));
+  if (!mapped) {
+    KEDGE_TRY(model.fingerprint_, fingerprint(model.config_, items_, options_.executor));
+  }
   if (model.config_.tied_output) model.weights_.output = model.weights_.embedding;
+  return mapped ? Status() : make_packed(model);
+}
+
+Result<bool> ModelLoader::use_packed(Model& model) {
+  const PackedWeights& o = options_.packed;
+  if (o.path.empty()) return false;
+  if (options_.accelerator)
+    return fail(Code::unsupported, o.path.c_str(),
+                "packed weights are the CPU's; a device has its own");
+  if (o.mode == PackedWeights::Mode::make) return false;
+  Result<MappedWeights> found = map_packed(o, items_, bytes_, options_);
+  if (found && o.verify) {
+    for (LoadItem& item : items_) item.target->data = found->data + item.offset;
+    KEDGE_TRY(const std::uint64_t value, fingerprint(model.config_, items_, options_.executor));
+    if (value != found->fingerprint)
+      found = fail(Code::malformed, o.path.c_str(),
+                   "packed weights: bytes differ from those that were written");
+  }
+  if (!found) {
+    if (o.mode == PackedWeights::Mode::use) return unexpected(found.error());
+    model.packed_.why = found.error().reason;
+    return false;
+  }
+  if (options_.memory_budget != 0 && bytes_ > options_.memory_budget)
+    return fail(Code::out_of_memory, place_, "the weights need %zu bytes, the budget is %" PRIu64,
+                bytes_, options_.memory_budget);
+  for (LoadItem& item : items_) item.target->data = found->data + item.offset;
+  model.fingerprint_ = found->fingerprint;
+  model.memory_.add(std::move(found->file), bytes_);
+  model.packed_.mapped = true;
+  return true;
+}
+
+// In use_or_make a model without its file is better than none: the outcome says why it is not
+// there.
+Status ModelLoader::make_packed(Model& model) {
+  const PackedWeights& o = options_.packed;
+  if (o.path.empty()) return {};
+  const Status written = write_packed(o.path.c_str(), items_, bytes_, model.fingerprint_, options_);
+  model.packed_.made = static_cast<bool>(written);
+  if (written) return {};
+  if (o.mode == PackedWeights::Mode::make) return written;
+  model.packed_.why = written.error().reason;
   return {};
 }
 

@@ -48,6 +48,7 @@ struct LoadItem {
 inline Result<Model::Options> beside(const Model* target, const Model::Options& options,
                                      const char* place) {
   Model::Options placed = options;
+  placed.packed = {};  // of the target alone
   if (target == nullptr) return placed;
   if (placed.accelerator == nullptr) placed.accelerator = target->accelerator();
   if (placed.accelerator != target->accelerator())
@@ -82,6 +83,10 @@ class ModelLoader {
   Status query(const std::string& name, const LayerPart& part, const ModelConfig& config,
                Tensor& target);
   LoadItem& place(const FileTensor* source, Tensor& target, std::size_t bytes);
+  // Lets the model's weights be those of the packed file; false: it is to be packed, and
+  // packed_.why says what was wrong with the file.
+  Result<bool> use_packed(Model& model);
+  Status make_packed(Model& model);
   // Takes memory for all items and fills it; refused when the budget does not allow it.
   Status fill(WeightMemory& memory, Packer& packer);
   Status take_memory(WeightMemory& memory);

@@ -26,6 +26,7 @@ void add_bench(CLI::App& root, Commands& commands);
 void add_ngrams(CLI::App& root, Commands& commands);
 void add_draft_command(CLI::App& root, Commands& commands);
 void add_tokenize(CLI::App& root, Commands& commands);
+void add_pack(CLI::App& root, Commands& commands);
 void add_package(CLI::App& root, Commands& commands);
 
 }  // namespace kedge::tools

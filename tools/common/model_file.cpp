@@ -61,6 +61,9 @@ void LoadOptions::add(CLI::App& app) {
                  "Most bytes for weights, cache and activations: 500000, 300K, 20M, 1.5G");
   app.add_option("--quantize", quantize, "Weights of F32, F16 or BF16 become q8_0, q4_0 or q4_k")
       ->check(CLI::IsMember({"q8_0", "q4_0", "q4_k"}));
+  app.add_option(
+      "--packed", packed.path,
+      "File of the packed weights: mapped, or made where it is absent or of another model");
 }
 
 std::uint64_t LoadOptions::budget() const {
@@ -81,6 +84,7 @@ ModelFile load_model(const std::string& path, Executor* executor, const LoadOpti
   options.executor = executor;
   options.memory_budget = load.budget();
   options.accelerator = load.accelerator;
+  options.packed = load.packed;
   for (const Element element : {Element::q8_0, Element::q4_0, Element::q4_k})
     if (load.quantize == to_string(element)) options.quantize = element;
   options.progress.context = &progress;
@@ -89,6 +93,10 @@ ModelFile load_model(const std::string& path, Executor* executor, const LoadOpti
     return true;
   };
   file.model = must(Model::load(files, options));
+  progress.clear();
+  const PackedOutcome& packed = file.model->packed();
+  if (packed.made) fmt::print(stderr, "packed weights written to {}\n", load.packed.path);
+  if (!packed.why.empty()) fmt::print(stderr, "packed weights: {}\n", packed.why);
   const io::Gguf* gguf = files.gguf();
   if (auto tokenizer = gguf != nullptr ? text::Tokenizer::from_gguf(*gguf)
                                        : text::Tokenizer::from_folder(path.c_str()))

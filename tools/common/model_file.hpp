@@ -31,6 +31,7 @@ struct ModelFile {
 // Options of commands that load a model.
 struct LoadOptions {
   std::string memory_budget, quantize;
+  PackedWeights packed;
   std::shared_ptr<Accelerator> accelerator;  // null: the CPU
 
   void add(CLI::App& app);

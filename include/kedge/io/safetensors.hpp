@@ -70,6 +70,10 @@ class KEDGE_API SafetensorsWriter {
   // The same for a row-major tensor of f32, f16, bf16 or i32.
   Status add_tensor(std::string_view name, const Tensor& tensor) noexcept;
 
+  // The data will begin at a multiple of so many bytes, a multiple of 8; readers see spaces behind
+  // the header. For files that are mapped and used as they lie there.
+  void align_data(std::size_t bytes) noexcept { data_alignment_ = bytes; }
+
   // Widest types first, so that every tensor is aligned to its values.
   Status write(const char* path) const noexcept;
   Status write(std::vector<std::byte>& bytes) const noexcept;  // appends
@@ -84,6 +88,7 @@ class KEDGE_API SafetensorsWriter {
   };
   std::vector<Entry> tensors_;
   std::vector<std::pair<std::string, std::string>> metadata_;
+  std::size_t data_alignment_ = 8;
 };
 
 }  // namespace kedge::inline KEDGE_ABI::io

@@ -43,6 +43,8 @@ class KEDGE_API Source {
 
   const char* name() const noexcept { return name_; }
   std::uint64_t size() const noexcept { return size_; }
+  // Of a path's file: when it was last written, in nanoseconds of the system's clock; else 0.
+  std::int64_t modified() const noexcept { return file_.modified(); }
   // The bytes themselves when they are in memory or mapped, else null.
   const std::byte* mapped() const noexcept { return mapped_; }
   // Copies bytes.size() bytes at `offset`; an error names the source, the range and the size.

@@ -6,6 +6,7 @@
 #include <atomic>
 #include <memory>
 #include <optional>
+#include <string>
 #include <vector>
 
 #include "kedge/backend/accelerator.hpp"
@@ -48,18 +49,49 @@ struct ModelWeights {
   Tensor output;  // [vocabulary, width]; the embedding itself when tied
 };
 
-// Memory of weights: one buffer, or several where a device allocates no more at once.
+// Memory of weights: one buffer, or several where a device allocates no more at once, or a mapped
+// file.
 class WeightMemory {
  public:
   void add(Buffer part) { parts_.push_back(std::move(part)); }
+  void add(std::shared_ptr<const io::Safetensors> file, std::size_t bytes) {
+    file_ = std::move(file);
+    mapped_ = bytes;
+  }
   std::size_t size() const noexcept {
-    std::size_t bytes = 0;
+    std::size_t bytes = mapped_;
     for (const Buffer& part : parts_) bytes += part.size();
     return bytes;
   }
 
  private:
   std::vector<Buffer> parts_;
+  std::shared_ptr<const io::Safetensors> file_;
+  std::size_t mapped_ = 0;
+};
+
+// A file of a model's weights as they lie in memory, which the next load maps instead of packing
+// them: it is usable at once, and pages are read when a step first needs them. It belongs to the
+// files it was made from (their names, sizes, times and samples of every tensor are compared), to
+// the format that they were quantized to, and to the CPU.
+struct PackedWeights {
+  enum class Mode : std::uint8_t {
+    use,          // an error where it is absent or of other weights
+    make,         // packs, and writes the file
+    use_or_make,  // uses it if it fits; else packs and replaces it
+  };
+  std::string path;  // empty: none
+  Mode mode = Mode::use_or_make;
+  // Reads all of it and compares with what was written: an error, or in use_or_make a new file,
+  // where bytes changed on the disk.
+  bool verify = false;
+};
+
+// What became of it: whether the weights are the mapped file, or the file was written; and if not,
+// or not at once, why.
+struct PackedOutcome {
+  bool mapped = false, made = false;
+  std::string why;
 };
 
 class KEDGE_API Model {
@@ -78,6 +110,7 @@ class KEDGE_API Model {
     // Most bytes that weights and the buffers of loading may take; 0: no limit. Refused with both
     // numbers (Code::out_of_memory) before anything is allocated.
     std::uint64_t memory_budget = 0;
+    PackedWeights packed;
     // Both are looked at many times a second, also within a tensor.
     Progress progress;
     const std::atomic<bool>* cancel = nullptr;
@@ -119,6 +152,7 @@ class KEDGE_API Model {
   // Of configuration and weights: tells saved states of different models apart (core/hash.hpp).
   std::uint64_t fingerprint() const noexcept { return fingerprint_; }
 
+  const PackedOutcome& packed() const noexcept { return packed_; }
   std::size_t weight_bytes() const noexcept { return memory_.size(); }
   // Bytes of weights that a step reads once, whatever its rows: the floor of its time.
   std::size_t step_bytes() const noexcept { return step_bytes_; }
@@ -129,6 +163,7 @@ class KEDGE_API Model {
   ModelWeights weights_;
   std::shared_ptr<Accelerator> accelerator_;
   WeightMemory memory_;
+  PackedOutcome packed_;
   Buffer rope_factors_;
   std::size_t step_bytes_ = 0;
   std::uint64_t stored_bytes_ = 0;

@@ -29,6 +29,8 @@ class KEDGE_API ReadFile {
 
   bool is_open() const noexcept { return handle_ >= 0; }
   std::uint64_t size() const noexcept { return size_; }
+  // When it was last written, in nanoseconds of the system's clock.
+  std::int64_t modified() const noexcept { return modified_; }
   // Maps the whole file; null when the system refuses. The mapping lives as long as this object. A
   // file that another program shortens afterwards faults on access: read() is safe from that.
   const std::byte* map() noexcept;
@@ -40,10 +42,12 @@ class KEDGE_API ReadFile {
   void swap(ReadFile& other) noexcept {
     std::swap(handle_, other.handle_);
     std::swap(size_, other.size_);
+    std::swap(modified_, other.modified_);
     std::swap(map_, other.map_);
   }
   std::intptr_t handle_ = -1;
   std::uint64_t size_ = 0;
+  std::int64_t modified_ = 0;
   std::byte* map_ = nullptr;
 };
 
