@@ -16,12 +16,13 @@ copying = ["lookup:min=1", "map-k:key=4", "map-k4v:key=3", "mod:key=4", "cache",
 
 
 def generate(file, prompt, draft, count):
-    # Models without a tokenizer take the prompt's bytes as tokens.
+    # Models without a tokenizer take the prompt's bytes as tokens. The window `best` would not let a
+    # model draft for itself, which costs what it saves.
     given = ["--prompt", prompt, "--chat"] if isinstance(prompt, str) else [
         "--tokens", ",".join(map(str, prompt))]
     run = subprocess.run(
         [str(program), "generate", "--model", str(file), *given, "--max-tokens", str(count), "--draft",
-         draft, "--json", "-", *os.environ.get("KEDGE_OPTIONS", "").split()],
+         draft, "--window", "all", "--json", "-", *os.environ.get("KEDGE_OPTIONS", "").split()],
         capture_output=True, text=True)
     if run.returncode != 0:
         sys.exit(f"{draft}: {run.stderr.strip()}")
