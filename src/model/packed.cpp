@@ -93,14 +93,15 @@ Result<MappedWeights> map_packed(const PackedWeights& packed, std::span<const Lo
     return fail(Code::malformed, path,
                 "packed weights: expected a fingerprint and %zu bytes of tensor %s", bytes,
                 tensor_name);
+  const std::uint64_t at = tensor->offset;
   MappedWeights mapped;
   mapped.fingerprint = std::strtoull(fingerprint->c_str(), nullptr, 16);
   mapped.file = std::make_shared<const io::Safetensors>(std::move(opened));
   const std::byte* const file = mapped.file->source().mapped();
-  if (file == nullptr || tensor->offset % page != 0)
+  if (file == nullptr || at % page != 0)
     return fail(Code::io, path, "packed weights: the file cannot be mapped");
   // Nobody writes to a model's weights; the mapping would not let them.
-  mapped.data = const_cast<std::byte*>(file + mapped.file->tensor(tensor_name)->offset);
+  mapped.data = const_cast<std::byte*>(file + at);
   return mapped;
 }
 
