@@ -92,6 +92,7 @@ int draft_once(const DraftArguments& o) {
   ask.count = o.count > 0 ? o.count : c.drafts();
   ask.position = rows + 1;
   ask.sampling = &sampling;
+  ask.confidences = false;  // but those of a head
   std::vector<double> times;
   for (std::int64_t i = 0; i < o.repeat; ++i) {
     guesses.clear();

@@ -85,19 +85,24 @@ std::span<const float> Drawing::for_target(std::span<const float> logits) noexce
   return placed_;
 }
 
-// Of an entry of `logits`, unless the drafter has said how likely it is.
+// Of an entry of `logits`, unless the drafter has said how likely it is or nobody asks.
 float Drawing::probability(const Row& row, std::span<const float> logits, std::int32_t token,
-                           double temperature) const noexcept {
-  if (!std::isnan(row.confidence)) return row.confidence;
+                           const Ask& ask) const noexcept {
+  const bool asked = ask.confidences || ask.least_confidence > 0;
+  if (!asked || !std::isnan(row.confidence)) return row.confidence;
+  const double temperature = ask.sampling->temperature;
   const os::ScopedFpEnv fp;
   const cpu::SampleRowUnit& unit = cpu::sample_row_unit(isa_);
   const auto count = static_cast<std::int64_t>(logits.size());
   const double scale = temperature > 0 ? 1 / temperature : 1;
-  const float largest = unit.largest(logits.data(), count);
-  const double sum = unit.sum_of_exponentials(logits.data(), count, largest, scale);
+  const bool known = row.largest >= 0 && logits.data() == row.logits.data();
+  const float largest =
+      known ? logits[static_cast<std::size_t>(row.largest)] : unit.largest(logits.data(), count);
+  const float sum =
+      unit.quick_sum_of_exponentials(logits.data(), count, largest, static_cast<float>(scale));
   const double distance =
       static_cast<double>(logits[static_cast<std::size_t>(token)]) - static_cast<double>(largest);
-  return static_cast<float>(math::exp(distance * scale) / sum);
+  return static_cast<float>(math::exp(distance * scale) / static_cast<double>(sum));
 }
 
 Result<Drawing::Drawn> Drawing::draw(const Row& row, const Ask& ask,
@@ -107,7 +112,7 @@ Result<Drawing::Drawn> Drawing::draw(const Row& row, const Ask& ask,
   // Unknown where the draft's largest is no token of the target's: then all are looked at.
   const std::int32_t largest = target_of(row.largest);
   if (sampler_.plain_greedy() && largest >= 0)
-    return Drawn{largest, probability(row, row.logits, row.largest, 0), {}};
+    return Drawn{largest, probability(row, row.logits, row.largest, ask), {}};
   Sampler::Draw d;
   d.logits = for_target(row.logits);
   d.largest = largest;
@@ -119,7 +124,7 @@ Result<Drawing::Drawn> Drawing::draw(const Row& row, const Ask& ask,
   // Without the target's noise and without room for more the guess is the most probable token.
   Sampler& sampler = ask.share_noise || temperature == 0 ? sampler_ : greedy_;
   KEDGE_TRY(const std::int32_t token, sampler.choose(d));
-  return Drawn{token, probability(row, d.logits, token, temperature), {}};
+  return Drawn{token, probability(row, d.logits, token, ask), {}};
 }
 
 Result<std::int32_t> Drawing::guess(const Row& row, const Ask& ask,

@@ -70,7 +70,7 @@ class Drawing {
   Result<Drawn> draw_apart(const Sampler::Draw& draw, const Ask& ask, std::int64_t step,
                            std::int64_t most) noexcept;
   float probability(const Row& row, std::span<const float> logits, std::int32_t token,
-                    double temperature) const noexcept;
+                    const Ask& ask) const noexcept;
   std::int32_t target_of(std::int32_t id) const noexcept {
     return id < 0 || to_target_.empty() ? id : to_target_[static_cast<std::size_t>(id)];
   }

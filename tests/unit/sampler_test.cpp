@@ -2,9 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <cstring>
+#include <limits>
 #include <random>
 
 #include "kedge/backend/cpu.hpp"
+#include "kedge/kernel/cpu/sample_row.hpp"
 #include "kedge/sample/softmax.hpp"
 #include "unit/sample_reference.hpp"
 
@@ -358,6 +361,27 @@ TEST(LogProbability, EqualsTheReferenceAndIsTheSameOnEveryIsa) {
       }
     }
   }
+}
+
+// How sure a drafter is: near the exact sum, and of the same bytes everywhere.
+TEST(SampleRow, QuickSumsAreNearTheExactOnes) {
+  std::mt19937_64 rng(7);
+  for (const std::size_t count : {1u, 31u, 32u, 33u, 1000u, 50001u})
+    for (const float spread : {0.01f, 1.0f, 10.0f, 500.0f}) {
+      std::vector<float> x = random_logits(rng, count, spread);
+      x[count / 2] = -std::numeric_limits<float>::infinity();
+      x[0] = 3 * spread;
+      const float top = *std::max_element(x.begin(), x.end());
+      const auto n = static_cast<std::int64_t>(count);
+      std::vector<float> sums;
+      for (const cpu::Isa isa : isas()) {
+        const cpu::SampleRowUnit& unit = cpu::sample_row_unit(isa);
+        sums.push_back(unit.quick_sum_of_exponentials(x.data(), n, top, 0.7f));
+        const double exact = unit.sum_of_exponentials(x.data(), n, top, 0.7);
+        EXPECT_NEAR(sums.back() / exact, 1, 2e-5) << count << " values, spread " << spread;
+        EXPECT_EQ(std::memcmp(&sums.back(), &sums[0], sizeof(float)), 0) << to_string(isa);
+      }
+    }
 }
 
 }  // namespace

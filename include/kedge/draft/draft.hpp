@@ -27,6 +27,9 @@ struct Ask {
   bool share_noise = true;
   bool tree = false;           // guesses may branch
   float least_confidence = 0;  // a drafter may stop where it is less sure than that
+  // False: nobody looks at confidences, and a drafter without a head for them is spared a pass over
+  // its logits.
+  bool confidences = true;
 };
 
 // What became of a draft. Evaluated guesses are those that the target looked at, up to and
