@@ -1,5 +1,6 @@
 #include "draft/markov_head.hpp"
 
+#include <algorithm>
 #include <cstring>
 
 #include "io/guarded.hpp"
@@ -15,6 +16,13 @@
 namespace kedge::inline KEDGE_ABI::draft {
 
 namespace {
+
+// W2 is read once per slot. One a little larger than the workers' own caches would find nothing of
+// itself there: what a slot reads first is what the end of the slot before has thrown out. In
+// pieces, forwards in even slots and backwards in odd ones, most of it is still there.
+constexpr std::int64_t pieces = 8;
+// Bytes of a worker above which that is done: half of a second-level cache of 2 MiB.
+constexpr std::size_t kept_bytes = std::size_t{1} << 20;
 
 // One slot's part of the graph.
 class Builder {
@@ -38,6 +46,26 @@ class Builder {
     }
     KEDGE_CHECK(graph_.add<op::MarkovBias>(args));
     return args.z;
+  }
+
+  // Adds W2 z to the slot's logits.
+  Status correct(const Tensor& z, const Tensor& logits, bool in_pieces, bool backwards) {
+    const Tensor& w2 = w_.w2;
+    if (!in_pieces) return graph_.add<op::Matmul>({z, w2, logits, logits});
+    // Whole groups of the panels that a worker reads side by side.
+    const std::int64_t step = (w2.rows() / pieces + 63) / 64 * 64;
+    for (std::int64_t i = 0; i < pieces; ++i) {
+      const std::int64_t first = (backwards ? pieces - 1 - i : i) * step;
+      const std::int64_t rows = std::min(step, w2.rows() - first);
+      if (rows <= 0) continue;
+      Tensor part = w2;
+      part.data += cpu::packed_bytes(w2.element, first, w2.width());
+      part.extent[0] = rows;
+      KEDGE_TRY(const Tensor y,
+                graph_.state(tensor(logits.as<float>() + first, Element::f32, 1, rows)));
+      KEDGE_CHECK(graph_.add<op::Matmul>({z, part, y, y}));
+    }
+    return {};
   }
 
   Result<Tensor> choose(const Tensor& logits) {
@@ -109,7 +137,8 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site&
     KEDGE_TRY(e, graph.activation(Element::f32, c.rank));
     KEDGE_CHECK(graph.add<op::RowLookup>({previous, w.w1, e}));
     KEDGE_TRY(const Tensor z, builder.bias(e, h));
-    if (slot >= first_slot_) KEDGE_CHECK(graph.add<op::Matmul>({z, w.w2, logits, logits}));
+    const bool in_pieces = site.device == nullptr && w.w2.bytes() / site.cpu.workers() > kept_bytes;
+    if (slot >= first_slot_) KEDGE_CHECK(builder.correct(z, logits, in_pieces, slot % 2 == 1));
   }
   if (c.confidence && slot >= first_slot_) {
     KEDGE_TRY(confidence, graph.external(Element::f32, 1));
