@@ -11,6 +11,7 @@
 #include "common/output.hpp"
 #include "common/prompts.hpp"
 #include "common/statistics.hpp"
+#include "common/window.hpp"
 #include "kedge/spec/session.hpp"
 
 namespace kedge::tools {
@@ -22,6 +23,7 @@ struct DecodeArguments {
   std::int64_t prompts = 3, max_tokens = 128;
   int repetitions = 3;
   bool ignore_end = false;
+  WindowOptions window;
   MachineOptions machine;
 };
 
@@ -61,6 +63,8 @@ int decode(const DecodeArguments& o) {
   options.taps = drafter.taps();
   Session speculative = must(Session::create(file.model, options));
   speculative.set_drafter(std::move(drafter));
+  speculative.set_window(o.window.make());
+  must(speculative.set_verification(o.window.method()));
   GenerateOptions run;
   run.max_tokens = o.max_tokens;
   if (file.tokenizer && !o.ignore_end) run.end_tokens = file.tokenizer->ends();
@@ -75,6 +79,7 @@ int decode(const DecodeArguments& o) {
                          {"backend", o.machine.backend_text()},
                          {"threads", executor->workers()},
                          {"draft", draft.text()},
+                         {"window", speculative.window().name()},
                          {"repetitions", o.repetitions}};
   Progress progress("decoding");
   std::string different;
@@ -114,9 +119,9 @@ int decode(const DecodeArguments& o) {
   }
   progress.clear();
   std::FILE* const out = text_stream(o.json);
-  fmt::print(out, "{}; {}, {} threads, {}, drafter {}, median of {} repetitions\n", machine_name(),
-             o.machine.backend_text(), executor->workers(), to_string(isa), draft.text(),
-             o.repetitions);
+  fmt::print(out, "{}; {}, {} threads, {}, drafter {}, window {}, median of {} repetitions\n",
+             machine_name(), o.machine.backend_text(), executor->workers(), to_string(isa),
+             draft.text(), speculative.window().name(), o.repetitions);
   table.print(out);
   write_json(o.json, json);
   if (!different.empty())
@@ -132,6 +137,7 @@ void add_bench_decode(CLI::App& bench, Commands& commands) {
   const auto o = std::make_shared<DecodeArguments>();
   app->add_option("--model", o->model, "GGUF file")->required();
   add_draft(*app, o->draft);
+  o->window.add(*app);
   app->add_option("--prompts", o->prompts, "How many")->check(CLI::Range(1, 1000));
   app->add_option("--max-tokens", o->max_tokens, "Tokens to generate for each")
       ->check(CLI::Range(2, 1 << 20));
