@@ -1,5 +1,6 @@
 // kedge inspect: what is in a GGUF file, a folder or a safetensors file, what Kedge can do with it,
 // and how much memory that takes.
+#include <fstream>
 #include <map>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -302,17 +303,25 @@ int inspect_safetensors(const InspectArguments& o) {
   }
   if (o.tensors) tensors.print(out);
   print_totals(totals, json, out);
-  std::fputs(
-      "\nKedge reads its tensors for single operators (kedge op); a model's folder has a "
-      "config.json.\n",
-      out);
+  const bool packed = json.contains("metadata") && json["metadata"].contains("kedge.packed");
+  std::fputs(packed ? "\nPacked weights of a model, for --packed (kedge pack).\n"
+                    : "\nKedge reads its tensors for single operators (kedge op); a model's folder "
+                      "has a config.json.\n",
+             out);
   write_json(o.json, json);
   return 0;
 }
 
+// Whatever its name: the header begins with a brace, behind its length.
+bool is_safetensors(const std::string& path) {
+  if (path.ends_with(".safetensors")) return true;
+  std::ifstream file(path, std::ios::binary);
+  char start[9] = {};
+  return file.read(start, sizeof start) && std::string_view(start, 4) != "GGUF" && start[8] == '{';
+}
+
 int inspect(const InspectArguments& o) {
-  if (!o.file.ends_with(".safetensors")) return inspect_model(o);
-  return inspect_safetensors(o);
+  return is_safetensors(o.file) ? inspect_safetensors(o) : inspect_model(o);
 }
 
 }  // namespace
