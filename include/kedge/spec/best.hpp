@@ -81,7 +81,6 @@ class KEDGE_API Best {
   double run_ms_ = 0, hit_worth_ms_ = 0;  // won since a hit; on average until the next miss
   double balance_ms_ = 0, total_ms_ = 0;  // won against plain decoding, of this text's time
   std::int64_t rounds_ = 0;
-  double sunk_ms_ = 0;   // the drafter's time in this round
   double looks_ms_ = 0;  // that longer drafts may cost by now
   bool trying_ = false, looking_ = false;
   Choice choice_;

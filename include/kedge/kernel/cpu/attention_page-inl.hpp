@@ -232,11 +232,13 @@ void widen_page(const AttentionPage& any, bool values, int from, int count, floa
   const Page<Cached> page(any);
   if (values) {
     const ValueScales<Cached> scales(page, positions);
+    constexpr int block =
+        Cached::block > 0 ? Cached::block : 1;  // floats have no scales to look at
     for (int j = 0; j < positions; ++j)
       widen_line<Cached>(
           page.values + j * page.width + from, count / 16,
           [&](int v) __attribute__((always_inline)) {
-            return set1(scales.scale[(j * page.width + from + 16 * v) / Cached::block]);
+            return set1(scales.scale[(j * page.width + from + 16 * v) / block]);
           },
           y + j * count);
     return;
