@@ -27,8 +27,7 @@ Status add_weights(const LoadItem& item, Executor& executor, Hash& hash) {
 
 }  // namespace
 
-Result<std::uint64_t> fingerprint(const ModelConfig& c, std::span<const LoadItem> items,
-                                  Executor* executor) {
+Result<std::uint64_t> digest_weights(std::span<const LoadItem> items, Executor* executor) {
   SerialExecutor serial;
   Hash weights;
   for (const LoadItem& item : items) {
@@ -36,7 +35,11 @@ Result<std::uint64_t> fingerprint(const ModelConfig& c, std::span<const LoadItem
     if (item.digest != 0) weights.add_value(item.digest);
     else KEDGE_CHECK(add_weights(item, executor == nullptr ? serial : *executor, weights));
   }
-  // What the weights do not say about what a model computes.
+  return weights.value();
+}
+
+// What the weights do not say about what a model computes, and they.
+Result<std::uint64_t> fingerprint(const ModelConfig& c, std::uint64_t weights) {
   Hash hash;
   hash.add(std::as_bytes(std::span(c.architecture)));
   for (const std::int64_t shape : {c.vocabulary, c.layers, c.width, c.feed_forward, c.heads,
@@ -59,7 +62,7 @@ Result<std::uint64_t> fingerprint(const ModelConfig& c, std::span<const LoadItem
     hash.add_value(r.grouped);
     hash.add(std::as_bytes(std::span(c.mixers)));
   }
-  hash.add_value(weights.value());
+  hash.add_value(weights);
   return hash.value();
 }
 

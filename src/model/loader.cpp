@@ -295,7 +295,8 @@ Status ModelLoader::fill(WeightMemory& memory, Packer& packer) {
 
 Status ModelLoader::load(Model& model) {
   Packer packer(options_, place_);
-  KEDGE_TRY(const bool mapped, use_packed(model));
+  std::uint64_t digest = 0;
+  KEDGE_TRY(const bool mapped, use_packed(model, digest));
   KEDGE_CHECK(mapped ? packer.reserve(items_) : fill(model.memory_, packer));
   if (!rope_factors_.empty()) {
     KEDGE_TRY(model.rope_factors_,
@@ -308,37 +309,42 @@ Status ModelLoader::load(Model& model) {
     KEDGE_CHECK(check_config(model.config_, place_));
   }
   if (!mapped) {
-    KEDGE_TRY(model.fingerprint_, fingerprint(model.config_, items_, options_.executor));
+    KEDGE_TRY(digest, digest_weights(items_, options_.executor));
   }
+  KEDGE_TRY(model.fingerprint_, fingerprint(model.config_, digest));
   if (model.config_.tied_output) model.weights_.output = model.weights_.embedding;
-  return mapped ? Status() : make_packed(model);
+  return mapped ? Status() : make_packed(model, digest);
 }
 
-Result<bool> ModelLoader::use_packed(Model& model) {
+Result<bool> ModelLoader::use_packed(Model& model, std::uint64_t& digest) {
   const PackedWeights& o = options_.packed;
   if (o.path.empty()) return false;
   if (options_.accelerator)
     return fail(Code::unsupported, o.path.c_str(),
                 "packed weights are the CPU's; a device has its own");
-  if (o.mode == PackedWeights::Mode::make) return false;
+  if (o.mode == PackedWeights::Mode::make) {
+    KEDGE_CHECK(expect_replaceable(o));  // before the work
+    return false;
+  }
   Result<MappedWeights> found = map_packed(o, items_, bytes_, options_);
   if (found && o.verify) {
     for (LoadItem& item : items_) item.target->data = found->data + item.offset;
-    KEDGE_TRY(const std::uint64_t value, fingerprint(model.config_, items_, options_.executor));
-    if (value != found->fingerprint)
+    KEDGE_TRY(const std::uint64_t value, digest_weights(items_, options_.executor));
+    if (value != found->digest)
       found = fail(Code::malformed, o.path.c_str(),
                    "packed weights: bytes differ from those that were written");
   }
   if (!found) {
     if (o.mode == PackedWeights::Mode::use) return unexpected(found.error());
-    model.packed_.why = found.error().reason;
+    // That there is none yet goes without saying.
+    if (found.error().code != Code::not_found) model.packed_.why = found.error().reason;
     return false;
   }
   if (options_.memory_budget != 0 && bytes_ > options_.memory_budget)
     return fail(Code::out_of_memory, place_, "the weights need %zu bytes, the budget is %" PRIu64,
                 bytes_, options_.memory_budget);
   for (LoadItem& item : items_) item.target->data = found->data + item.offset;
-  model.fingerprint_ = found->fingerprint;
+  digest = found->digest;
   model.memory_.add(std::move(found->file), bytes_);
   model.packed_.mapped = true;
   return true;
@@ -346,10 +352,11 @@ Result<bool> ModelLoader::use_packed(Model& model) {
 
 // In use_or_make a model without its file is better than none: the outcome says why it is not
 // there.
-Status ModelLoader::make_packed(Model& model) {
+Status ModelLoader::make_packed(Model& model, std::uint64_t digest) {
   const PackedWeights& o = options_.packed;
   if (o.path.empty()) return {};
-  const Status written = write_packed(o.path.c_str(), items_, bytes_, model.fingerprint_, options_);
+  Status written = expect_replaceable(o);
+  if (written) written = write_packed(o.path.c_str(), items_, bytes_, digest, options_);
   model.packed_.made = static_cast<bool>(written);
   if (written) return {};
   if (o.mode == PackedWeights::Mode::make) return written;

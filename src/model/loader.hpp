@@ -84,9 +84,9 @@ class ModelLoader {
                Tensor& target);
   LoadItem& place(const FileTensor* source, Tensor& target, std::size_t bytes);
   // Lets the model's weights be those of the packed file; false: it is to be packed, and
-  // packed_.why says what was wrong with the file.
-  Result<bool> use_packed(Model& model);
-  Status make_packed(Model& model);
+  // packed_.why says what was wrong with the file. `digest` is of the mapped weights.
+  Result<bool> use_packed(Model& model, std::uint64_t& digest);
+  Status make_packed(Model& model, std::uint64_t digest);
   // Takes memory for all items and fills it; refused when the budget does not allow it.
   Status fill(WeightMemory& memory, Packer& packer);
   Status take_memory(WeightMemory& memory);

@@ -163,6 +163,75 @@ TEST_F(Packed, WhatIsWrongWithItIsSaid) {
     }
 }
 
+TEST_F(Packed, NoOtherFileIsReplaced) {
+  // The model's own, under any name, and somebody's notes.
+  const std::string weights = folder_ + "/model.safetensors", link = folder_ + "/link";
+  std::filesystem::create_hard_link(weights, link);
+  write_all(folder_ + "/notes.txt", "do not lose me");
+  for (const char* name : {"model.safetensors", "config.json", "link", "notes.txt"}) {
+    path_ = folder_ + "/" + name;
+    const std::string before = read_all(path_);
+    EXPECT_TRUE(fails_with(load(Mode::make), Code::invalid_argument, {name, "not replaced"}));
+    EXPECT_EQ(read_all(path_), before);
+    const LoadedModel model = load(Mode::use_or_make);
+    ASSERT_TRUE(ok(model));
+    EXPECT_FALSE((*model)->packed().made || (*model)->packed().mapped);
+    EXPECT_NE((*model)->packed().why.find("not replaced"), std::string::npos);
+    EXPECT_EQ(read_all(path_), before);
+  }
+  path_ = folder_;
+  EXPECT_TRUE(fails_with(load(Mode::make), Code::io, {"directory"}));
+  // What is left of a packed file is one, and nobody misses an empty file.
+  path_ = folder_ + "/model.packed";
+  ASSERT_TRUE(ok(load(Mode::make)));
+  const std::string good = read_all(path_);
+  for (const std::size_t size : {std::size_t{0}, std::size_t{300}, good.size() - 1}) {
+    write_all(path_, good.substr(0, size));
+    const LoadedModel model = load(Mode::use_or_make);
+    ASSERT_TRUE(ok(model));
+    EXPECT_TRUE((*model)->packed().made);
+    EXPECT_EQ(read_all(path_), good);
+  }
+}
+
+// The configuration is another file: the weights are the same, the model is not.
+TEST_F(Packed, TheConfigurationIsNotPartOfIt) {
+  ASSERT_TRUE(ok(load(Mode::make)));
+  SmallModel other(Element::f16);
+  other.config["rope_theta"] = "1234.5";
+  write_all(folder_ + "/config.json", other.json());
+  const LoadedModel plain = Model::load(folder_.c_str(), {}), mapped = load(Mode::use);
+  ASSERT_TRUE(ok(plain) && ok(mapped));
+  expect_equal(**plain, **mapped);
+}
+
+TEST_F(Packed, FactorsOfRopeAreNotPartOfIt) {
+  const std::string model = KEDGE_GOLDEN_DIR "/tiny/llama3.gguf";
+  Model::Options options;
+  options.packed = {.path = path_, .mode = Mode::make};
+  const LoadedModel made = Model::load(model.c_str(), options);
+  ASSERT_TRUE(ok(made));
+  ASSERT_NE((*made)->config().rope_scaling.frequency_factors, nullptr);
+  options.packed = {.path = path_, .mode = Mode::use, .verify = true};
+  const LoadedModel mapped = Model::load(model.c_str(), options);
+  ASSERT_TRUE(ok(mapped));
+  expect_equal(**made, **mapped);
+}
+
+// Memory has no time of its last change, so all of its bytes are looked at.
+TEST_F(Packed, OfModelsInMemoryEveryByteCounts) {
+  SmallModel small(Element::f16);
+  small.config["vocab_size"] = "5000";
+  small.add("model.embed_tokens.weight", Element::f16, {5000, 8});
+  Model::Options options;
+  options.packed = {.path = path_, .mode = Mode::make};
+  ASSERT_TRUE(ok(small.load(options)));
+  options.packed.mode = Mode::use;
+  ASSERT_TRUE(ok(small.load(options)));
+  small.tensors["model.embed_tokens.weight"].bytes[20000] ^= std::byte{1};
+  EXPECT_TRUE(fails_with(small.load(options), Code::malformed, {"other files"}));
+}
+
 TEST_F(Packed, ABudgetIsForItToo) {
   ASSERT_TRUE(ok(load(Mode::make)));
   Model::Options options;

@@ -72,8 +72,9 @@ class WeightMemory {
 
 // A file of a model's weights as they lie in memory, which the next load maps instead of packing
 // them: it is usable at once, and pages are read when a step first needs them. It belongs to the
-// files it was made from (their names, sizes, times and samples of every tensor are compared), to
-// the format that they were quantized to, and to the CPU.
+// files it was made from (sizes, times, and of every tensor its name, place and samples are
+// compared; all bytes of what is not a file), to the format that they were quantized to, and to the
+// CPU. Written is only where nothing is or a file of packed weights: never over a model's own.
 struct PackedWeights {
   enum class Mode : std::uint8_t {
     use,          // an error where it is absent or of other weights
