@@ -39,7 +39,9 @@ Result<void*> Device::take(DeviceMemory use, std::size_t bytes) {
 }
 
 void* Device::take(void* region, std::size_t bytes, std::size_t) noexcept {
-  const auto& [device, use] = *static_cast<Region*>(region);
+  // Not by name: clang 14 does not let a lambda have those.
+  Device* const device = static_cast<Region*>(region)->device;
+  const DeviceMemory use = static_cast<Region*>(region)->use;
   const auto made = guarded(device->info.name, [&]() -> Result<void*> {
     const std::lock_guard lock(device->mutex);
     return device->take(use, bytes);

@@ -6,7 +6,7 @@ namespace kedge::tools {
 
 void SamplingChoice::add(CLI::App& app) {
   // The library checks the ranges, and says so in the same words to every program.
-  const auto option = [&]<class T>(const char* name, T& value, const char* help) {
+  const auto number = [&]<class T>(const char* name, T& value, const char* help) {
     app.add_option_function<T>(
         name,
         [this, &value](const T& found) {
@@ -15,20 +15,20 @@ void SamplingChoice::add(CLI::App& app) {
         },
         help);
   };
-  option("--temperature", options.temperature, "0: always the most likely token");
-  option("--top-k", options.top_k, "Draw from the k most likely tokens; 0: all");
-  option("--top-p", options.top_p,
+  number("--temperature", options.temperature, "0: always the most likely token");
+  number("--top-k", options.top_k, "Draw from the k most likely tokens; 0: all");
+  number("--top-p", options.top_p,
          "Draw from the most likely tokens that together reach p; 1: all");
-  option("--min-p", options.min_p, "Draw from tokens at least so probable beside the most likely");
-  option("--repetition-penalty", options.repetition_penalty,
+  number("--min-p", options.min_p, "Draw from tokens at least so probable beside the most likely");
+  number("--repetition-penalty", options.repetition_penalty,
          "Divides (or multiplies) logits of the last tokens; 1: none");
-  option("--frequency-penalty", options.frequency_penalty,
+  number("--frequency-penalty", options.frequency_penalty,
          "Subtracted for each time that a token is among the last ones");
-  option("--presence-penalty", options.presence_penalty,
+  number("--presence-penalty", options.presence_penalty,
          "Subtracted once for a token among the last ones");
-  option("--penalty-window", options.penalty_window,
+  number("--penalty-window", options.penalty_window,
          "How many last tokens penalties look at; -1: the whole text");
-  option("--seed", options.seed, "Of the noise: the same seed gives the same text");
+  number("--seed", options.seed, "Of the noise: the same seed gives the same text");
 }
 
 std::string SamplingChoice::text() const {
