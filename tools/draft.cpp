@@ -77,6 +77,7 @@ int draft_once(const DraftArguments& o) {
   draft::Dspark::Options options;
   options.positions = rows;
   options.cache = o.machine.cache_element();
+  options.logits = !o.out.empty();
   draft::Dspark drafter = must(draft::Dspark::create(
       model, must(Cpu::create({o.machine.chosen_isa(), executor.get()})), options));
   // The text is known to the target; its draft model reads the newest token alone.
@@ -107,12 +108,12 @@ int draft_once(const DraftArguments& o) {
   const double milliseconds = median(times);
 
   const std::int64_t count = guesses.size();
-  std::vector<float> logits;
-  for (std::int64_t i = 0; i < count; ++i) {
-    const auto row = drafter.logits(i);
-    logits.insert(logits.end(), row.begin(), row.end());
-  }
   if (!o.out.empty()) {
+    std::vector<float> logits;
+    for (std::int64_t i = 0; i < count; ++i) {
+      const auto row = drafter.logits(i);
+      logits.insert(logits.end(), row.begin(), row.end());
+    }
     io::SafetensorsWriter writer;
     must(writer.add_tensor("tokens", tensor(guesses.tokens().data(), Element::i32, count)));
     must(writer.add_tensor("logits",

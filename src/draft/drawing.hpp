@@ -35,6 +35,12 @@ class Drawing {
     std::int32_t largest = -1;
     float confidence = Draft::unknown;
   };
+  // Whether a guess of this asks for more than the index of the largest logit. `sure`: rows have a
+  // confidence.
+  bool reads_logits(const Ask& ask, bool sure) const noexcept {
+    const bool asked = ask.confidences || ask.least_confidence > 0;
+    return !sampler_.plain_greedy() || (asked && !sure);
+  }
   // Draws the next guess and pushes it, where it is one of `left` more that share what room there
   // is for distributions. The target's token; -1: it was less sure than is asked for, nothing was
   // pushed.

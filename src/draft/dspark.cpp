@@ -28,6 +28,7 @@ struct Dspark::State {
   MarkovHead head;
   Drawing drawing;
   FeatureText text;
+  bool logits = false;  // Options::logits
 
   const DsparkConfig& config() const noexcept { return model->config(); }
   const char* name() const noexcept { return config().rank > 0 ? "dspark" : "dflash"; }
@@ -44,6 +45,7 @@ Status Dspark::State::prepare(const Cpu& cpu, const Options& options) noexcept {
     return fail(Code::invalid_argument, name(), "pending: expected at least 2, found %lld",
                 number(options.pending));
   positions = options.positions > 0 ? options.positions : std::min<std::int64_t>(b.context, 8192);
+  logits = options.logits;
   for (const DsparkConfig::Layer& l : c.layers) window = std::max(window, l.window);
 
   Tensor table = tensor(nullptr, Element::f32, positions + c.block, b.rotary_dims);
@@ -167,19 +169,20 @@ Status Dspark::propose(const Ask& ask, Draft& draft) noexcept {
   KEDGE_CHECK(s.absorb(anchor));
   KEDGE_CHECK(s.run_block(anchor));
 
+  const bool logits = s.logits || s.drawing.reads_logits(ask, c.confidence);
   std::int32_t previous = s.text.token(anchor);
   KEDGE_CHECK(s.head.begin(previous));
   for (std::int64_t i = 0; i < count; ++i) {
     const std::int64_t slot = c.first_slot() + i;
-    KEDGE_TRY(const MarkovHead::Step step, s.head.step(slot, previous));
+    KEDGE_TRY(const MarkovHead::Step step, s.head.step(slot, previous, logits));
     if (step.choice < 0)
       return fail(Code::numeric, s.name(), "a NaN among the logits of slot %lld at position %lld",
                   number(slot), number(ask.position + i));
     if (c.confidence && std::isnan(step.confidence))
       return fail(Code::numeric, s.name(), "the confidence of slot %lld at position %lld is a NaN",
                   number(slot), number(ask.position + i));
-    const Tensor& logits = s.block.logits;
-    const Drawing::Row row{{logits.row<float>(slot), static_cast<std::size_t>(logits.width())},
+    const Tensor& all = s.block.logits;
+    const Drawing::Row row{{all.row<float>(slot), static_cast<std::size_t>(all.width())},
                            step.choice,
                            step.confidence};
     KEDGE_TRY(previous, s.drawing.guess(row, ask, s.text.tokens(), count - i, draft));
@@ -192,6 +195,7 @@ const char* Dspark::name() const noexcept { return state_->name(); }
 const DsparkModel& Dspark::model() const noexcept { return *state_->model; }
 
 std::span<const float> Dspark::logits(std::int64_t i) const noexcept {
+  if (!state_->logits) return {};
   const Tensor& logits = state_->block.logits;
   return {logits.row<float>(state_->config().first_slot() + i),
           static_cast<std::size_t>(logits.width())};

@@ -3,9 +3,11 @@
 #include <cstring>
 #include <vector>
 
+#include "draft/markov_choice.hpp"
 #include "io/guarded.hpp"
 #include "io/shown.hpp"
 #include "kedge/core/quantize.hpp"
+#include "kedge/kernel/cpu/panel.hpp"
 #include "model/packer.hpp"
 
 namespace kedge::inline KEDGE_ABI::draft {
@@ -169,6 +171,18 @@ Status DsparkLoader::read_map(const FileTensor& t, DsparkModel& model) {
   return {};
 }
 
+// Not on a device, which multiplies all of it in the time that a look at it would take.
+Status DsparkLoader::reach(DsparkModel& model) {
+  const Tensor& w2 = model.weights_.w2;
+  if (w2.empty() || options_.accelerator || !MarkovChoice::bounded(w2.element)) return {};
+  Tensor t = tensor(nullptr, Element::f32, 1, cpu::panel_count(w2.rows()));
+  KEDGE_TRY(model.reach_, Buffer::create(t.bytes(), "markov head", options_.allocator));
+  t.data = model.reach_.data();
+  KEDGE_CHECK(MarkovChoice::measure(w2, options_.executor, model.reach_.as<float>()));
+  model.weights_.reach = t;
+  return {};
+}
+
 Status DsparkLoader::check_all_used() const {
   const auto& tensors = files_.tensors();
   for (std::size_t i = 0; i < tensors.size(); ++i) {
@@ -220,6 +234,7 @@ Result<std::shared_ptr<DsparkModel>> DsparkLoader::load(DsparkConfig config,
   KEDGE_CHECK(check_all_used());
   Packer packer(options_, place_);
   KEDGE_CHECK(fill(model->memory_, packer));
+  KEDGE_CHECK(reach(*model));
   ModelWeights& b = w.backbone;
   if (!own_embedding_) b.embedding = target->weights().embedding;
   if (!own_output_) b.output = gguf_ && own_embedding_ ? b.embedding : target->weights().output;

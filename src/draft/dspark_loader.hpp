@@ -26,6 +26,7 @@ class DsparkLoader : public ModelLoader {
   // A vector that is stored as one or as a matrix of one row.
   Status flat(const std::string& name, std::int64_t width, Tensor& target);
   Status map(DsparkModel& model);
+  Status reach(DsparkModel& model);
   Status read_map(const FileTensor& tensor, DsparkModel& model);
   Status check_all_used() const;
 

@@ -23,6 +23,8 @@ namespace {
 constexpr std::int64_t pieces = 8;
 // Bytes of a worker above which that is done: half of a second-level cache of 2 MiB.
 constexpr std::size_t kept_bytes = std::size_t{1} << 20;
+// A product of so many bytes takes one worker no longer than it takes to wake the others.
+constexpr std::size_t alone_bytes = std::size_t{64} << 10;
 
 // One slot's part of the graph.
 class Builder {
@@ -30,14 +32,17 @@ class Builder {
   Builder(Graph& graph, const DsparkModel& model, const Tensor& state)
       : graph_(graph), c_(model.config()), w_(model.weights()), state_(state) {}
 
+  // Whether z is e itself.
+  bool is_embedding() const noexcept {
+    return c_.head == op::MarkovBias::vanilla && product_input(graph_, w_.w2) == Element::f32;
+  }
   // z of the token before; e is its embedding.
   Result<Tensor> bias(const Tensor& e, const Tensor& h) {
-    const Element element = product_input(graph_, w_.w2);
-    if (c_.head == op::MarkovBias::vanilla && element == Element::f32) return e;
+    if (is_embedding()) return e;
     op::MarkovBias::Args args;
     args.e = e;
     args.head = c_.head;
-    KEDGE_TRY(args.z, graph_.activation(element, c_.rank));
+    KEDGE_TRY(args.z, graph_.kept(product_input(graph_, w_.w2), c_.rank));
     if (c_.head == op::MarkovBias::rnn) {
       KEDGE_TRY(args.state, graph_.state(state_));
       KEDGE_TRY(args.projection, projection({args.state, e, h}));
@@ -110,53 +115,71 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site&
                                            std::int64_t slot) noexcept {
   const DsparkConfig& c = model.config();
   const DsparkWeights& w = model.weights();
-  Graph graph = site.graph(1, 1);
-  Builder builder(graph, model, tensor(state_.data(), Element::f32, 1, c.rank));
+  const bool guesses = slot >= first_slot_;
+  const Tensor state = tensor(state_.data(), Element::f32, 1, c.rank);
+  Graph graph = site.graph(1, 1), second = site.graph(1, 1);
+  Builder builder(graph, model, state);
   Slot s;
-  Tensor choice, confidence, previous, e, number;
+  s.logits = all_logits.row<float>(slot);
+  Tensor choice, confidence, previous, e, z, number;
   // A device binds what begins at some multiple of bytes; a row that does not is copied.
   const auto apart = [&](const Tensor& all) {
     return site.device != nullptr &&
            static_cast<std::size_t>(slot * all.width()) * sizeof(float) % device_alignment != 0;
   };
-  const auto row_of = [&](const Tensor& all, bool outside) -> Result<Tensor> {
-    if (!apart(all)) return graph.state(tensor(all.row<float>(slot), Element::f32, 1, all.width()));
+  const auto row_of = [&](Graph& of, const Tensor& all, bool outside) -> Result<Tensor> {
+    if (!apart(all)) return of.state(tensor(all.row<float>(slot), Element::f32, 1, all.width()));
     if (number.empty()) {
-      KEDGE_TRY(number, graph.external(Element::i32, 1));
+      KEDGE_TRY(number, of.external(Element::i32, 1));
     }
-    KEDGE_TRY(const Tensor rows, graph.state(all));
-    KEDGE_TRY(const Tensor row, outside ? graph.external(Element::f32, all.width())
-                                        : graph.activation(Element::f32, all.width()));
-    KEDGE_CHECK(graph.add<op::RowLookup>({number, rows, row}));
+    KEDGE_TRY(const Tensor rows, of.state(all));
+    KEDGE_TRY(const Tensor row, outside ? of.external(Element::f32, all.width())
+                                        : of.activation(Element::f32, all.width()));
+    KEDGE_CHECK(of.add<op::RowLookup>({number, rows, row}));
     return row;
   };
-  KEDGE_TRY(const Tensor h, row_of(hidden, false));
-  KEDGE_TRY(const Tensor logits, row_of(all_logits, true));
+  KEDGE_TRY(const Tensor h, row_of(graph, hidden, false));
   if (c.rank > 0) {
     KEDGE_TRY(previous, graph.external(Element::i32, 1));
-    KEDGE_TRY(e, graph.activation(Element::f32, c.rank));
+    KEDGE_TRY(e, builder.is_embedding() ? graph.kept(Element::f32, c.rank)
+                                        : graph.activation(Element::f32, c.rank));
     KEDGE_CHECK(graph.add<op::RowLookup>({previous, w.w1, e}));
-    KEDGE_TRY(const Tensor z, builder.bias(e, h));
-    const bool in_pieces = site.device == nullptr && w.w2.bytes() / site.cpu.workers() > kept_bytes;
-    if (slot >= first_slot_) KEDGE_CHECK(builder.correct(z, logits, in_pieces, slot % 2 == 1));
+    KEDGE_TRY(z, builder.bias(e, h));
   }
-  if (c.confidence && slot >= first_slot_) {
+  if (c.confidence && guesses) {
     KEDGE_TRY(confidence, graph.external(Element::f32, 1));
     KEDGE_CHECK(graph.add<op::Confidence>(
         {h, c.confidence_with_markov ? e : Tensor(), w.confidence, w.confidence_bias, confidence}));
   }
-  if (slot >= first_slot_) {
-    KEDGE_TRY(choice, builder.choose(logits));
+  // On the CPU the product has a plan of its own, and what precedes it is too little for more than
+  // one worker, unless it has a product too.
+  const bool split = site.device == nullptr && !z.empty();
+  if (split) {
+    KEDGE_TRY(const Cpu alone, Cpu::create({site.cpu.isa(), nullptr}));
+    const bool small = w.projection.bytes() <= alone_bytes;
+    KEDGE_TRY(Plan first, Plan::compile(graph, small ? alone : site.cpu, site.allocator));
+    s.z = first.locate(z);
+    s.previous = first.locate(previous);
+    if (!confidence.empty()) s.confidence = first.locate(confidence);
+    s.plans.push_back(std::move(first));
+    if (!guesses) return s;
+    KEDGE_TRY(z, second.state(s.z));
   }
-  KEDGE_TRY(s.plan, site.compile(graph));
-  if (!previous.empty()) s.previous = s.plan.locate(previous);
-  if (!choice.empty()) s.choice = s.plan.locate(choice);
-  if (!confidence.empty()) s.confidence = s.plan.locate(confidence);
-  if (!number.empty()) *s.plan.locate(number).as<std::int32_t>() = static_cast<std::int32_t>(slot);
-  if (apart(all_logits)) {
-    s.corrected = s.plan.locate(logits);
-    s.logits = all_logits.row<float>(slot);
+  Graph& last = split ? second : graph;
+  KEDGE_TRY(const Tensor logits, row_of(last, all_logits, true));
+  if (guesses) {
+    Builder products(last, model, state);
+    const bool in_pieces = site.device == nullptr && w.w2.bytes() / site.cpu.workers() > kept_bytes;
+    if (!z.empty()) KEDGE_CHECK(products.correct(z, logits, in_pieces, slot % 2 == 1));
+    KEDGE_TRY(choice, products.choose(logits));
   }
+  KEDGE_TRY(Plan plan, site.compile(last));
+  if (!split && !previous.empty()) s.previous = plan.locate(previous);
+  if (!split && !confidence.empty()) s.confidence = plan.locate(confidence);
+  if (!choice.empty()) s.choice = plan.locate(choice);
+  if (!number.empty()) *plan.locate(number).as<std::int32_t>() = static_cast<std::int32_t>(slot);
+  if (apart(all_logits)) s.corrected = plan.locate(logits);
+  s.plans.push_back(std::move(plan));
   return s;
 }
 
@@ -172,6 +195,10 @@ Result<MarkovHead> MarkovHead::create(const DsparkModel& model, const Site& site
           site.device == nullptr ? site.allocator : site.device->memory(DeviceMemory::shared);
       KEDGE_TRY(head.state_, Buffer::zeroed(static_cast<std::size_t>(c.rank) * sizeof(float),
                                             "markov state", memory));
+    }
+    if (const Tensor& reach = model.weights().reach; !reach.empty()) {
+      KEDGE_TRY(head.quick_, MarkovChoice::create(model.weights().w2, reach.as<float>(), site.cpu,
+                                                  site.allocator));
     }
     head.slots_.resize(static_cast<std::size_t>(c.block));
     for (std::int64_t slot = 0; slot < c.block; ++slot) {
@@ -190,23 +217,33 @@ Status MarkovHead::begin(std::int32_t anchor) noexcept {
   for (std::int64_t slot = 0; slot < first_slot_; ++slot) {
     Slot& s = slots_[static_cast<std::size_t>(slot)];
     *s.previous.as<std::int32_t>() = anchor;
-    KEDGE_CHECK(s.plan.run(1, 0));
+    for (Plan& plan : s.plans) KEDGE_CHECK(plan.run(1, 0));
   }
   return {};
 }
 
-Result<MarkovHead::Step> MarkovHead::step(std::int64_t slot, std::int32_t previous) noexcept {
+Result<MarkovHead::Step> MarkovHead::step(std::int64_t slot, std::int32_t previous,
+                                          bool logits_wanted) noexcept {
   Slot& s = slots_[static_cast<std::size_t>(slot)];
   if (!s.previous.empty()) *s.previous.as<std::int32_t>() = previous;
-  KEDGE_CHECK(s.plan.run(1, 1));
-  if (s.logits != nullptr) std::memcpy(s.logits, s.corrected.data, s.corrected.bytes());
-  return Step{*s.choice.as<std::int32_t>(),
-              confidence_ ? *s.confidence.as<float>() : Draft::unknown};
+  const auto found = [&](std::int32_t choice) {
+    return Step{choice, confidence_ ? *s.confidence.as<float>() : Draft::unknown};
+  };
+  for (std::size_t i = 0; i < s.plans.size(); ++i) {
+    if (i == 1 && !logits_wanted && quick_.possible()) {
+      const std::int32_t choice = quick_.choose(s.z, s.logits);
+      if (choice != MarkovChoice::unknown) return found(choice);
+    }
+    KEDGE_CHECK(s.plans[i].run(1, 1));
+  }
+  if (!s.corrected.empty()) std::memcpy(s.logits, s.corrected.data, s.corrected.bytes());
+  return found(*s.choice.as<std::int32_t>());
 }
 
 std::size_t MarkovHead::bytes() const noexcept {
-  std::size_t sum = state_.size();
-  for (const Slot& s : slots_) sum += s.plan.bytes();
+  std::size_t sum = state_.size() + quick_.bytes();
+  for (const Slot& s : slots_)
+    for (const Plan& plan : s.plans) sum += plan.bytes();
   return sum;
 }
 

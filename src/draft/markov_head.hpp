@@ -1,10 +1,13 @@
 // MarkovHead: the slots of a block one after the other. Each adds what the token before makes of it
-// to its logits, chooses, and says how sure it is. A slot is a plan of a few phases over one row;
-// the choice comes back to the caller, who may draw instead. Private to the compiled library.
+// to its logits, chooses, and says how sure it is. The choice comes back to the caller, who may
+// draw instead. On the CPU a slot is two plans over one row: what precedes the product with W2, and
+// the product, which MarkovChoice may spare where nobody wants the logits; on a device it is one.
+// Private to the compiled library.
 #pragma once
 
 #include <vector>
 
+#include "draft/markov_choice.hpp"
 #include "draft/site.hpp"
 #include "kedge/draft/dspark_model.hpp"
 #include "kedge/graph/plan.hpp"
@@ -24,16 +27,17 @@ class MarkovHead {
   };
   // Before the first slot that guesses. An rnn also sees the slots that guess nothing.
   Status begin(std::int32_t anchor) noexcept;
-  // The slot's logits and choice, given the target's token before.
-  Result<Step> step(std::int64_t slot, std::int32_t previous) noexcept;
+  // The slot's choice, given the target's token before; and its logits, where they are wanted.
+  Result<Step> step(std::int64_t slot, std::int32_t previous, bool logits_wanted) noexcept;
   std::size_t bytes() const noexcept;
 
  private:
   struct Slot {
-    Plan plan;
+    std::vector<Plan> plans;
     Tensor previous, choice, confidence;
-    Tensor corrected;         // on a device that could not bind the row of logits itself
-    float* logits = nullptr;  // that row: what is corrected goes there
+    Tensor z;                 // on the CPU, with a Markov head
+    float* logits = nullptr;  // the row
+    Tensor corrected;         // on a device that could not bind the row itself
   };
   Result<Slot> build(const DsparkModel& model, const Site& site, const Tensor& hidden,
                      const Tensor& logits, std::int64_t slot) noexcept;
@@ -41,6 +45,7 @@ class MarkovHead {
   std::int64_t first_slot_ = 0;
   bool confidence_ = false;
   Buffer state_;
+  MarkovChoice quick_;
   std::vector<Slot> slots_;  // of the block
 };
 

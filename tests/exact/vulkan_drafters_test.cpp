@@ -28,6 +28,7 @@ TEST_P(VulkanDspark, DraftsWhatSpeculatorsDrafts) {
   ASSERT_TRUE(model) << show(model.error());
   EXPECT_EQ((*model)->accelerator(), vulkan_device());
   Dspark::Options options;
+  options.logits = true;
   options.positions = 256;
   options.pending = 64;
   options.cache = Element::f32;

@@ -92,13 +92,14 @@ void go_to_round(D& drafter, const Golden& golden, std::size_t round, std::int64
 inline const SamplingOptions greedy;
 
 inline draft::Dspark make_dspark(const std::string& name, cpu::Isa isa = cpu::Isa::best,
-                                 std::int64_t pending = 256) {
+                                 std::int64_t pending = 256, bool logits = true) {
   auto model = load_draft(name);
   EXPECT_TRUE(model) << show(model.error());
   draft::Dspark::Options options;
   options.positions = 256;
   options.pending = pending;
   options.cache = Element::f32;
+  options.logits = logits;
   auto drafter = draft::Dspark::create(*model, *Cpu::create({isa, nullptr}), options);
   EXPECT_TRUE(drafter) << show(drafter.error());
   return *std::move(drafter);

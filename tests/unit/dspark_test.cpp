@@ -70,6 +70,30 @@ TEST_P(DsparkGolden, DraftsWhatSpeculatorsDrafts) {
     }
 }
 
+// Nor are logits computed in whole that nobody asks for.
+TEST_P(DsparkGolden, GuessesAreTheSameWithoutTheirLogits) {
+  const auto [name, computed] = names_of(GetParam());
+  const Golden golden(computed);
+  Dspark drafter = make_dspark(name, cpu::Isa::best, 256, false);
+  auto draft = *Draft::create({});
+  for (std::size_t round = 0; round < golden.rounds; ++round) {
+    go_to_round(drafter, golden, round, 1000);
+    Ask ask = ask_behind(golden, round, 31);
+    ask.confidences = false;
+    draft.clear();
+    ASSERT_TRUE(drafter.propose(ask, draft));
+    ASSERT_EQ(draft.size(), static_cast<std::int64_t>(golden.length));
+    EXPECT_TRUE(drafter.logits(0).empty());
+    for (std::size_t j = 0; j < golden.length; ++j) {
+      const std::size_t at = round * golden.length + j;
+      EXPECT_EQ(draft.tokens()[j], golden.drafts[at]) << GetParam() << ", round " << round;
+      if (!golden.confidences.empty()) {
+        EXPECT_NEAR(draft.confidences()[j], golden.confidences[at], 1e-4);
+      }
+    }
+  }
+}
+
 // The trained block runs whatever is asked for.
 TEST_P(DsparkGolden, FewerGuessesAreTheFirstOnes) {
   const auto [name, computed] = names_of(GetParam());

@@ -26,6 +26,7 @@ class KEDGE_API Dspark {
     std::int64_t positions = 0;  // of the text; 0: the draft's own, at most 8192
     std::int64_t pending = 256;  // rows of hidden states that may wait to be made use of
     Element cache = Element::f16;
+    bool logits = false;  // logits() is asked for: the Markov head corrects all of them
     Allocator allocator = default_allocator();
   };
 
@@ -48,7 +49,8 @@ class KEDGE_API Dspark {
   const char* name() const noexcept;
 
   const DsparkModel& model() const noexcept;
-  // Of the last proposal, for tools and tests: the corrected logits of guess i.
+  // Of the last proposal, for tools and tests: the corrected logits of guess i. Empty without
+  // Options::logits, as most of them need not be computed to know the largest.
   std::span<const float> logits(std::int64_t i) const noexcept;
   std::size_t bytes() const noexcept;  // taken at creation
 

@@ -14,6 +14,7 @@ struct DsparkWeights {
   Tensor fc, hidden_norm;              // [width, taps * target width], [width]
   ModelWeights backbone;               // its output is [draft vocabulary, width]
   Tensor w1, w2;                       // Markov: [vocabulary, rank], [draft vocabulary, rank]
+  Tensor reach;                        // largest norm of each 16 rows of w2, where that is of use
   Tensor projection, projection_bias;  // [rank, width + rank], or [3 rank, 2 rank + width]
   Tensor confidence, confidence_bias;  // [width + rank] or [width], [1]
 };
@@ -44,7 +45,7 @@ class KEDGE_API DsparkModel {
   const std::int32_t* map() const noexcept { return map_.as<std::int32_t>(); }
   // Null: the CPU.
   const std::shared_ptr<Accelerator>& accelerator() const noexcept { return accelerator_; }
-  std::size_t weight_bytes() const noexcept { return memory_.size(); }
+  std::size_t weight_bytes() const noexcept { return memory_.size() + reach_.size(); }
 
  private:
   friend class DsparkLoader;
@@ -53,7 +54,7 @@ class KEDGE_API DsparkModel {
   std::shared_ptr<const Model> target_;
   std::shared_ptr<Accelerator> accelerator_;
   WeightMemory memory_;
-  Buffer map_;
+  Buffer map_, reach_;
 };
 
 }  // namespace kedge::inline KEDGE_ABI::draft

@@ -136,6 +136,10 @@ KEDGE_INLINE Mask16 greater(F32x16 a, F32x16 b) {
   return {_mm256_castps_si256(_mm256_cmp_ps(a.lo, b.lo, _CMP_GT_OQ)),
           _mm256_castps_si256(_mm256_cmp_ps(a.hi, b.hi, _CMP_GT_OQ))};
 }
+KEDGE_INLINE bool any(Mask16 m) {
+  const __m256i both = _mm256_or_si256(m.lo, m.hi);
+  return _mm256_testz_si256(both, both) == 0;
+}
 KEDGE_INLINE F32x16 select(Mask16 m, F32x16 a, F32x16 b) {
   return {_mm256_blendv_ps(b.lo, a.lo, _mm256_castsi256_ps(m.lo)),
           _mm256_blendv_ps(b.hi, a.hi, _mm256_castsi256_ps(m.hi))};

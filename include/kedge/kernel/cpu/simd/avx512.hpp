@@ -79,6 +79,7 @@ KEDGE_INLINE F32x16 exponent_scale(F32x16 a, I32x16 n) {
 KEDGE_INLINE Mask16 greater(F32x16 a, F32x16 b) {
   return {_mm512_cmp_ps_mask(a.v, b.v, _CMP_GT_OQ)};
 }
+KEDGE_INLINE bool any(Mask16 m) { return m.v != 0; }
 KEDGE_INLINE F32x16 select(Mask16 m, F32x16 a, F32x16 b) {
   return {_mm512_mask_blend_ps(m.v, b.v, a.v)};
 }

@@ -148,6 +148,7 @@ KEDGE_INLINE Mask16 greater(F32x16 a, F32x16 b) {
   return m;
 }
 KEDGE_INLINE Mask16 first(int n) { return {n >= 16 ? 0xFFFFu : n <= 0 ? 0u : (1u << n) - 1u}; }
+KEDGE_INLINE bool any(Mask16 m) { return m.bits != 0; }
 KEDGE_INLINE F32x16 select(Mask16 m, F32x16 a, F32x16 b) {
   KEDGE_LANES(a.v[i] = (m.bits >> i & 1u) != 0 ? a.v[i] : b.v[i]);
   return a;
