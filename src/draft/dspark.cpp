@@ -60,7 +60,7 @@ Status Dspark::State::prepare(const Cpu& cpu, const Options& options) noexcept {
   KEDGE_TRY(cache, KvCache::create(b.layers, b.kv_heads, b.head_dim, kv));
   KEDGE_TRY(sequence, cache.claim());
 
-  Graph first = site.graph(options.pending, 1), second = site.graph(c.block, 1);
+  Graph first = site.graph(options.pending, 1), second = site.graph(c.block, c.block);
   KEDGE_TRY(context, build_context(first, *model, cache, table));
   KEDGE_TRY(context_plan, site.compile(first));
   for (Tensor* t : {&context.features, &context.position, &context.sequence})
@@ -68,9 +68,9 @@ Status Dspark::State::prepare(const Cpu& cpu, const Options& options) noexcept {
   KEDGE_TRY(block, build_block(second, *model, cache, table));
   KEDGE_TRY(block_plan, site.compile(second));
   for (Tensor* t : {&block.token, &block.position, &block.sequence, &block.tiles, &block.last,
-                    &block.last_tiles, &block.first, &block.hidden, &block.logits})
+                    &block.last_tiles, &block.first, &block.hidden, &block.logits, &block.choice})
     *t = block_plan.locate(*t);
-  KEDGE_TRY(head, MarkovHead::create(*model, site, block.hidden, block.logits));
+  KEDGE_TRY(head, MarkovHead::create(*model, site, block));
   std::span<const std::int32_t> map;
   if (model->mapped()) map = {model->map(), static_cast<std::size_t>(c.draft_vocabulary)};
   KEDGE_TRY(drawing, Drawing::create({cpu.isa(), c.draft_vocabulary, b.vocabulary, map, false,
@@ -110,7 +110,7 @@ Status Dspark::State::run_block(std::int64_t anchor) noexcept {
       op::fill_attention_tiles(block.position.as<std::int32_t>(), sequences, c.block, block.tiles));
   KEDGE_CHECK(op::fill_attention_tiles(block.last.as<std::int32_t>(), sequences, c.block,
                                        block.last_tiles));
-  return block_plan.run(c.block, 0);
+  return block_plan.run(c.block, c.block);
 }
 
 Result<Dspark> Dspark::create(std::shared_ptr<const DsparkModel> model, const Cpu& cpu,

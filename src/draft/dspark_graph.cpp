@@ -85,6 +85,7 @@ Result<BlockValues> build_block(Graph& graph, const DsparkModel& model, const Kv
   KEDGE_TRY(const Tensor h, hidden.of(graph, w.output));
   KEDGE_TRY(v.logits, graph.external(Element::f32, config.draft_vocabulary));
   KEDGE_CHECK(graph.add<op::Matmul>({h, w.output, {}, v.logits}));
+  KEDGE_TRY(v.choice, add_argmax(graph, v.logits));
   return v;
 }
 

@@ -21,6 +21,7 @@ struct BlockValues {
   Tensor tiles, last, last_tiles, first;
   Tensor hidden;  // f32 [block, width], behind the final norm
   Tensor logits;  // f32 [block, draft vocabulary], before any correction
+  Tensor choice;  // i32 [block, 1], the largest of them
 };
 
 Result<ContextValues> build_context(Graph& graph, const DsparkModel& model, const KvCache& cache,

@@ -100,23 +100,13 @@ Result<MarkovChoice> MarkovChoice::create(const Tensor& w2, const float* reach, 
   if (!std::all_of(reach, reach + panels, [](float r) { return std::isfinite(r); })) return choice;
   choice.w2_ = w2;
   choice.reach_ = reach;
-  KEDGE_TRY(choice.cpu_, Cpu::create({cpu.isa(), nullptr}));
+  choice.isa_ = cpu.isa();
   // One worker takes these while the others wait, where each would have its share of the product.
   // Half of that time is worth trying.
   choice.most_ = panels / (2 * std::int64_t{cpu.workers()});
-  op::Argmax::Args& first = choice.first_;
-  first.x = tensor(nullptr, Element::f32, 1, w2.rows());
-  KEDGE_CHECK(op::Argmax::infer(first));
-  std::size_t words = static_cast<std::size_t>(choice.most_);
-  Tensor* const parts[] = {&first.index, &first.value, &first.chunk_index, &first.chunk_value};
-  for (const Tensor* part : parts) words += static_cast<std::size_t>(part->width());
-  KEDGE_TRY(choice.memory_, Buffer::create(words * sizeof(std::int32_t), "markov head", allocator));
-  std::byte* next = choice.memory_.data();
-  for (Tensor* part : parts) {
-    part->data = next;
-    next += part->bytes();
-  }
-  choice.candidates_ = reinterpret_cast<std::int32_t*>(next);
+  KEDGE_TRY(choice.candidates_,
+            Buffer::create(static_cast<std::size_t>(choice.most_) * sizeof(std::int32_t),
+                           "markov head", allocator));
   return choice;
 }
 
@@ -136,7 +126,7 @@ void MarkovChoice::multiply(const Tensor& z, const float* logits, std::int64_t p
   const std::size_t bytes = cpu::panel_bytes(w2_.element, w2_.width());
   const int rows = rows_of(panel);
   float sums[panel_rows];
-  cpu::matmul_unit(cpu_.isa(), w2_.element)
+  cpu::matmul_unit(isa_, w2_.element)
       .body({w2_.data + static_cast<std::size_t>(panel) * bytes, bytes, w2_.width(), rows, z.data,
              static_cast<std::int64_t>(z.bytes()), logits + first, rows, sums},
             1, 0, 1);
@@ -149,11 +139,9 @@ void MarkovChoice::multiply(const Tensor& z, const float* logits, std::int64_t p
   }
 }
 
-std::int32_t MarkovChoice::choose(const Tensor& z, const float* logits) noexcept {
+std::int32_t MarkovChoice::choose(const Tensor& z, const float* logits,
+                                  std::int32_t largest) noexcept {
   panels_ = 0;
-  first_.x.data = const_cast<std::byte*>(reinterpret_cast<const std::byte*>(logits));  // read only
-  if (!cpu_.run<op::Argmax>(first_, 1)) return unknown;
-  const std::int32_t largest = *first_.index.as<std::int32_t>();
   if (largest < 0) return unknown;
   const os::ScopedFpEnv fp;
   const auto length = static_cast<float>(norm(z) * (1 + rounding(z.width())) * upwards);
@@ -167,15 +155,16 @@ std::int32_t MarkovChoice::choose(const Tensor& z, const float* logits) noexcept
     const double sum = best.sum;
     return static_cast<float>(sum - 1e-6 * std::abs(sum) - 1e-30);
   };
-  const cpu::MarkovReachUnit& unit = cpu::markov_reach_unit(cpu_.isa());
+  const cpu::MarkovReachUnit& unit = cpu::markov_reach_unit(isa_);
+  auto* const candidates = candidates_.as<std::int32_t>();
   const std::int64_t found =
-      unit.panels(logits, w2_.rows(), reach_, least(), length, candidates_, most_);
+      unit.panels(logits, w2_.rows(), reach_, least(), length, candidates, most_);
   if (found > most_) return unknown;
   // Panels come from afar, one here and one there: several are asked for at once.
-  for (std::int64_t i = 0; i < std::min(found, ahead); ++i) prefetch(candidates_[i]);
+  for (std::int64_t i = 0; i < std::min(found, ahead); ++i) prefetch(candidates[i]);
   for (std::int64_t i = 0; i < found && best.index != unknown; ++i) {
-    if (i + ahead < found) prefetch(candidates_[i + ahead]);
-    const std::int64_t p = candidates_[i], first = p * panel_rows;
+    if (i + ahead < found) prefetch(candidates[i + ahead]);
+    const std::int64_t p = candidates[i], first = p * panel_rows;
     std::int32_t still = 0;  // the best sum has risen
     if (p != seed &&
         unit.panels(logits + first, rows_of(p), reach_ + p, least(), length, &still, 1))

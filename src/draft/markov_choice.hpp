@@ -10,7 +10,6 @@
 #include "kedge/backend/cpu.hpp"
 #include "kedge/core/buffer.hpp"
 #include "kedge/core/tensor.hpp"
-#include "kedge/kernel/cpu/argmax.hpp"
 
 namespace kedge::inline KEDGE_ABI::draft {
 
@@ -29,11 +28,12 @@ class MarkovChoice {
   bool possible() const noexcept { return w2_.data != nullptr; }
 
   static constexpr std::int32_t unknown = -1;
-  // The lowest index of the largest sum. Unknown where a NaN is met, and where so many rows may be
-  // the largest that the product itself, which all workers share, is quicker.
-  std::int32_t choose(const Tensor& z, const float* logits) noexcept;
+  // The lowest index of the largest sum, given that of the largest logit. Unknown where a NaN is
+  // met, and where so many rows may be the largest that the product itself, which all workers
+  // share, is quicker.
+  std::int32_t choose(const Tensor& z, const float* logits, std::int32_t largest) noexcept;
   std::int64_t panels() const noexcept { return panels_; }  // multiplied by the last choice
-  std::size_t bytes() const noexcept { return memory_.size(); }
+  std::size_t bytes() const noexcept { return candidates_.size(); }
 
  private:
   struct Best {
@@ -46,10 +46,8 @@ class MarkovChoice {
 
   Tensor w2_;
   const float* reach_ = nullptr;
-  Cpu cpu_;  // of the calling thread alone
-  Buffer memory_;
-  op::Argmax::Args first_;              // of the logits themselves
-  std::int32_t* candidates_ = nullptr;  // panels, as many as are worth it
+  cpu::Isa isa_ = cpu::Isa::scalar;
+  Buffer candidates_;  // panels, as many as are worth it
   std::int64_t most_ = 0, panels_ = 0;
 };
 

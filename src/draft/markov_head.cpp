@@ -5,7 +5,6 @@
 
 #include "io/guarded.hpp"
 #include "kedge/draft/draft.hpp"
-#include "kedge/kernel/cpu/argmax.hpp"
 #include "kedge/kernel/cpu/confidence.hpp"
 #include "kedge/kernel/cpu/markov_bias.hpp"
 #include "kedge/kernel/cpu/matmul.hpp"
@@ -73,19 +72,6 @@ class Builder {
     return {};
   }
 
-  Result<Tensor> choose(const Tensor& logits) {
-    graph_.begin_outputs();
-    op::Argmax::Args args;
-    args.x = logits;
-    KEDGE_CHECK(op::Argmax::infer(args));
-    KEDGE_TRY(args.index, graph_.external(Element::i32, 1));
-    KEDGE_TRY(args.value, graph_.activation(Element::f32, 1));
-    KEDGE_TRY(args.chunk_index, graph_.activation(Element::i32, args.chunk_index.width()));
-    KEDGE_TRY(args.chunk_value, graph_.activation(Element::f32, args.chunk_value.width()));
-    KEDGE_CHECK(graph_.add<op::Argmax>(args));
-    return args.index;
-  }
-
  private:
   // The product with what stands side by side.
   Result<Tensor> projection(std::initializer_list<Tensor> parts) {
@@ -111,8 +97,7 @@ class Builder {
 }  // namespace
 
 Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site& site,
-                                           const Tensor& hidden, const Tensor& all_logits,
-                                           std::int64_t slot) noexcept {
+                                           const BlockValues& block, std::int64_t slot) noexcept {
   const DsparkConfig& c = model.config();
   const DsparkWeights& w = model.weights();
   const bool guesses = slot >= first_slot_;
@@ -120,7 +105,10 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site&
   Graph graph = site.graph(1, 1), second = site.graph(1, 1);
   Builder builder(graph, model, state);
   Slot s;
-  s.logits = all_logits.row<float>(slot);
+  s.logits = block.logits.row<float>(slot);
+  s.largest = block.choice.row<std::int32_t>(slot);
+  const bool has_confidence = c.confidence && guesses;
+  if (c.rank == 0 && !has_confidence) return s;
   Tensor choice, confidence, previous, e, z, number;
   // A device binds what begins at some multiple of bytes; a row that does not is copied.
   const auto apart = [&](const Tensor& all) {
@@ -138,7 +126,7 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site&
     KEDGE_CHECK(of.add<op::RowLookup>({number, rows, row}));
     return row;
   };
-  KEDGE_TRY(const Tensor h, row_of(graph, hidden, false));
+  KEDGE_TRY(const Tensor h, row_of(graph, block.hidden, false));
   if (c.rank > 0) {
     KEDGE_TRY(previous, graph.external(Element::i32, 1));
     KEDGE_TRY(e, builder.is_embedding() ? graph.kept(Element::f32, c.rank)
@@ -146,7 +134,7 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site&
     KEDGE_CHECK(graph.add<op::RowLookup>({previous, w.w1, e}));
     KEDGE_TRY(z, builder.bias(e, h));
   }
-  if (c.confidence && guesses) {
+  if (has_confidence) {
     KEDGE_TRY(confidence, graph.external(Element::f32, 1));
     KEDGE_CHECK(graph.add<op::Confidence>(
         {h, c.confidence_with_markov ? e : Tensor(), w.confidence, w.confidence_bias, confidence}));
@@ -166,25 +154,26 @@ Result<MarkovHead::Slot> MarkovHead::build(const DsparkModel& model, const Site&
     KEDGE_TRY(z, second.state(s.z));
   }
   Graph& last = split ? second : graph;
-  KEDGE_TRY(const Tensor logits, row_of(last, all_logits, true));
-  if (guesses) {
+  Tensor logits;
+  if (!z.empty() && guesses) {
+    KEDGE_TRY(logits, row_of(last, block.logits, true));
     Builder products(last, model, state);
     const bool in_pieces = site.device == nullptr && w.w2.bytes() / site.cpu.workers() > kept_bytes;
-    if (!z.empty()) KEDGE_CHECK(products.correct(z, logits, in_pieces, slot % 2 == 1));
-    KEDGE_TRY(choice, products.choose(logits));
+    KEDGE_CHECK(products.correct(z, logits, in_pieces, slot % 2 == 1));
+    KEDGE_TRY(choice, add_argmax(last, logits));
   }
   KEDGE_TRY(Plan plan, site.compile(last));
   if (!split && !previous.empty()) s.previous = plan.locate(previous);
   if (!split && !confidence.empty()) s.confidence = plan.locate(confidence);
   if (!choice.empty()) s.choice = plan.locate(choice);
   if (!number.empty()) *plan.locate(number).as<std::int32_t>() = static_cast<std::int32_t>(slot);
-  if (apart(all_logits)) s.corrected = plan.locate(logits);
+  if (!logits.empty() && apart(block.logits)) s.corrected = plan.locate(logits);
   s.plans.push_back(std::move(plan));
   return s;
 }
 
 Result<MarkovHead> MarkovHead::create(const DsparkModel& model, const Site& site,
-                                      const Tensor& hidden, const Tensor& logits) noexcept {
+                                      const BlockValues& block) noexcept {
   return io::guarded("markov head", [&]() -> Result<MarkovHead> {
     const DsparkConfig& c = model.config();
     MarkovHead head;
@@ -204,8 +193,7 @@ Result<MarkovHead> MarkovHead::create(const DsparkModel& model, const Site& site
     for (std::int64_t slot = 0; slot < c.block; ++slot) {
       // Only an rnn has a use for a slot that guesses nothing.
       if (slot < c.first_slot() && head.state_.data() == nullptr) continue;
-      KEDGE_TRY(head.slots_[static_cast<std::size_t>(slot)],
-                head.build(model, site, hidden, logits, slot));
+      KEDGE_TRY(head.slots_[static_cast<std::size_t>(slot)], head.build(model, site, block, slot));
     }
     return head;
   });
@@ -231,13 +219,13 @@ Result<MarkovHead::Step> MarkovHead::step(std::int64_t slot, std::int32_t previo
   };
   for (std::size_t i = 0; i < s.plans.size(); ++i) {
     if (i == 1 && !logits_wanted && quick_.possible()) {
-      const std::int32_t choice = quick_.choose(s.z, s.logits);
+      const std::int32_t choice = quick_.choose(s.z, s.logits, *s.largest);
       if (choice != MarkovChoice::unknown) return found(choice);
     }
     KEDGE_CHECK(s.plans[i].run(1, 1));
   }
   if (!s.corrected.empty()) std::memcpy(s.logits, s.corrected.data, s.corrected.bytes());
-  return found(*s.choice.as<std::int32_t>());
+  return found(s.choice.empty() ? *s.largest : *s.choice.as<std::int32_t>());
 }
 
 std::size_t MarkovHead::bytes() const noexcept {

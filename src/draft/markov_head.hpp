@@ -7,6 +7,7 @@
 
 #include <vector>
 
+#include "draft/dspark_graph.hpp"
 #include "draft/markov_choice.hpp"
 #include "draft/site.hpp"
 #include "kedge/draft/dspark_model.hpp"
@@ -16,10 +17,10 @@ namespace kedge::inline KEDGE_ABI::draft {
 
 class MarkovHead {
  public:
-  // `hidden` and `logits` are those of the block, one row per slot, and stay where they are; logits
-  // are corrected in place.
-  static Result<MarkovHead> create(const DsparkModel& model, const Site& site, const Tensor& hidden,
-                                   const Tensor& logits) noexcept;
+  // Reads hidden states, logits and their largest of the block, one row per slot, which stay where
+  // they are; logits are corrected in place.
+  static Result<MarkovHead> create(const DsparkModel& model, const Site& site,
+                                   const BlockValues& block) noexcept;
 
   struct Step {
     std::int32_t choice;  // row of the draft's head with the largest logit; -1: there is a NaN
@@ -36,11 +37,12 @@ class MarkovHead {
     std::vector<Plan> plans;
     Tensor previous, choice, confidence;
     Tensor z;                 // on the CPU, with a Markov head
-    float* logits = nullptr;  // the row
-    Tensor corrected;         // on a device that could not bind the row itself
+    float* logits = nullptr;  // the row, and the largest of it, not corrected
+    const std::int32_t* largest = nullptr;
+    Tensor corrected;  // on a device that could not bind the row itself
   };
-  Result<Slot> build(const DsparkModel& model, const Site& site, const Tensor& hidden,
-                     const Tensor& logits, std::int64_t slot) noexcept;
+  Result<Slot> build(const DsparkModel& model, const Site& site, const BlockValues& block,
+                     std::int64_t slot) noexcept;
 
   std::int64_t first_slot_ = 0;
   bool confidence_ = false;

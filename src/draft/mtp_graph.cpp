@@ -44,15 +44,8 @@ Status guess(Graph& graph, const MtpModel& model, const Tensor& x, MtpValues& v)
   }
   KEDGE_TRY(v.logits, graph.external(Element::f32, w.output.rows(), outputs));
   KEDGE_CHECK(graph.add<op::Matmul>({h, w.output, {}, v.logits}));
-  op::Argmax::Args args;
-  args.x = v.logits;
-  KEDGE_CHECK(op::Argmax::infer(args));
-  KEDGE_TRY(v.choice, graph.external(Element::i32, 1, outputs));
-  KEDGE_TRY(args.value, graph.activation(Element::f32, 1, outputs));
-  KEDGE_TRY(args.chunk_index, graph.activation(Element::i32, args.chunk_index.width(), outputs));
-  KEDGE_TRY(args.chunk_value, graph.activation(Element::f32, args.chunk_value.width(), outputs));
-  args.index = v.choice;
-  return graph.add<op::Argmax>(args);
+  KEDGE_TRY(v.choice, add_argmax(graph, v.logits));
+  return {};
 }
 
 }  // namespace

@@ -1,6 +1,7 @@
 #include "model/blocks.hpp"
 
 #include "kedge/kernel/cpu/add.hpp"
+#include "kedge/kernel/cpu/argmax.hpp"
 #include "kedge/kernel/cpu/matmul.hpp"
 #include "kedge/kernel/cpu/quantize_rows.hpp"
 #include "kedge/kernel/cpu/rms_norm.hpp"
@@ -14,6 +15,20 @@ Result<Tensor> Operand::of(Graph& graph, const Tensor& weight) {
     KEDGE_CHECK(graph.add<op::QuantizeRows>({f32_, q8_}));
   }
   return q8_;
+}
+
+Result<Tensor> add_argmax(Graph& graph, const Tensor& logits) {
+  constexpr auto outputs = Graph::Extent::outputs;
+  graph.begin_outputs();
+  op::Argmax::Args args;
+  args.x = logits;
+  KEDGE_CHECK(op::Argmax::infer(args));
+  KEDGE_TRY(args.index, graph.external(Element::i32, 1, outputs));
+  KEDGE_TRY(args.value, graph.activation(Element::f32, 1, outputs));
+  KEDGE_TRY(args.chunk_index, graph.activation(Element::i32, args.chunk_index.width(), outputs));
+  KEDGE_TRY(args.chunk_value, graph.activation(Element::f32, args.chunk_value.width(), outputs));
+  KEDGE_CHECK(graph.add<op::Argmax>(args));
+  return args.index;
 }
 
 Result<Operand> Blocks::norm(const Tensor& x, const Tensor& weight,

@@ -28,6 +28,10 @@ class Operand {
   Tensor f32_, q8_;
 };
 
+// The index of the largest of each output's logits, for the host; the nodes behind it run over the
+// outputs, too.
+Result<Tensor> add_argmax(Graph& graph, const Tensor& logits);
+
 // What the rows of a pass see where it is not what stands before them: the last position of each,
 // the tiles made of those, and maybe the first.
 struct Reach {

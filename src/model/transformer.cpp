@@ -110,18 +110,7 @@ class Builder {
     KEDGE_CHECK(graph_.add<op::RmsNorm>({last, w.output_norm, h, c_.norm_eps}));
     KEDGE_TRY(v_.logits, graph_.kept(Element::f32, c_.vocabulary, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::Matmul>({h, w.output, {}, v_.logits}));
-
-    op::Argmax::Args args;
-    args.x = v_.logits;
-    KEDGE_CHECK(op::Argmax::infer(args));
-    KEDGE_TRY(v_.choice, graph_.external(Element::i32, 1, Graph::Extent::outputs));
-    KEDGE_TRY(args.value, graph_.activation(Element::f32, 1, Graph::Extent::outputs));
-    KEDGE_TRY(args.chunk_index,
-              graph_.activation(Element::i32, args.chunk_index.width(), Graph::Extent::outputs));
-    KEDGE_TRY(args.chunk_value,
-              graph_.activation(Element::f32, args.chunk_value.width(), Graph::Extent::outputs));
-    args.index = v_.choice;
-    KEDGE_CHECK(graph_.add<op::Argmax>(args));
+    KEDGE_TRY(v_.choice, add_argmax(graph_, v_.logits));
     return v_;
   }
 

@@ -75,15 +75,20 @@ class Head {
 
   std::int32_t quick(const std::vector<float>& logits) {
     const Tensor z = operand();
-    return choice_.choose(z, logits.data());
+    return choice_.choose(z, logits.data(), largest(logits));
   }
   // Of matmul and argmax.
   std::int32_t whole(const std::vector<float>& logits) {
     std::vector<float> sums(logits);
     const Tensor y = tensor(sums.data(), Element::f32, 1, rows_);
     EXPECT_TRUE(ok(cpu_.run<op::Matmul>({operand(), w2_, y, y}, 1)));
+    return largest(sums);
+  }
+
+ private:
+  std::int32_t largest(std::vector<float> logits) {
     op::Argmax::Args a;
-    a.x = y;
+    a.x = tensor(logits.data(), Element::f32, 1, rows_);
     EXPECT_TRUE(ok(op::Argmax::infer(a)));
     std::int32_t index = 0;
     float value = 0;
@@ -96,8 +101,6 @@ class Head {
     EXPECT_TRUE(ok(cpu_.run<op::Argmax>(a, 1)));
     return index;
   }
-
- private:
   Tensor operand() {
     const Tensor x = tensor(z_.data(), Element::f32, 1, rank_);
     if (op::Matmul::activation(w2_.element) == Element::f32) return x;
