@@ -136,6 +136,15 @@ function table() {
   return '<div class="card"><table><thead><tr><th>operator</th><th>rows</th><th>µs</th><th>quartiles</th><th>c(n)</th><th>GB/s</th><th>of floor</th><th>of peak</th><th>t / bound</th><th>of what is possible</th></tr></thead><tbody>' + rows + '</tbody></table></div>';
 }
 
+// What makes figures worth less: somebody else had the processors, or limits that were beaten.
+function doubts() {
+  const shared = curves.filter((c) => c.disturbed > 0), beaten = curves.filter((c) => c.widths.some((w) => w.of_bound.median < 0.9));
+  const what = [];
+  if (shared.length > 0) what.push(`Other programs had the processors: ${shared.reduce((sum, c) => sum + c.disturbed, 0)} repetitions of ${shared.length} of ${curves.length} curves were left out.`);
+  if (beaten.length > 0) what.push(`Faster than the limit that was measured beside it, which the same programs slowed down: ${beaten.map((c) => escape(c.op + ' ' + c.name)).join(', ')}.`);
+  return what.length === 0 ? '' : `<p class="doubt"><b>Measure again on a quiet machine.</b> ${what.join(' ')}</p>`;
+}
+
 function section(id, html) {
   if (html) $(id).innerHTML = html;
   else $(id + '-section').remove();
@@ -145,6 +154,7 @@ tiles();
 section('roofline', roofline());
 section('models', (data.models || []).map(model).join(''));
 section('operators', curves.length === 0 ? '' : '<div class="cells">' + matmuls.map(small).join('') + '</div>' + table());
+$('doubts').innerHTML = doubts();
 const theme = (name) => {
   document.documentElement.dataset.theme = name;
   $('theme').textContent = name === 'dark' ? 'Light' : 'Dark';
