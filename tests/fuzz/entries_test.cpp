@@ -114,6 +114,7 @@ TEST(FuzzEntries, Corpora) {
   replay(fuzz_safetensors, "safetensors");
   replay(fuzz_folder_index, "folder_index");
   replay(fuzz_config, "config");
+  replay(fuzz_draft, "draft");
   replay(fuzz_json, "json");
   replay(fuzz_ngram_counts, "ngram_counts");
   replay(fuzz_package, "package");
