@@ -5,7 +5,8 @@
 #   include/kedge/kernel/cpu/NAME-inl.hpp  the micro-kernel, compiled once per ISA
 #   tests/cases/NAME.hpp                   cases that tests, `kedge op` and benches share
 # UNITS a b ... instead compiles kernel/cpu/NAME/a-inl.hpp, b-inl.hpp, ..., each a unit per ISA: for
-# an operator whose kernels take long to build in one piece. OPTIONS are compile options of its units.
+# an operator whose kernels take long to build in one piece. OPTIONS are compile options of its units. DOTS:
+# they are products of integers, which more levels have instructions for (KEDGE_DECLARE_DOT_UNITS).
 # And with SHADER [VARIANTS ...] also shaders/NAME.comp, abi/NAME.h and kernel/vulkan/NAME.hpp;
 # VARIANTS are those of kedge_add_shader(). SHADER_OF other: kernel/vulkan/NAME.hpp alone, which uses
 # the other operator's modules.
@@ -18,8 +19,10 @@
 if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   # The longest first: a build on two cores then ends on both at once.
   set(KEDGE_ISAS avx512 avx2 scalar)
+  set(KEDGE_DOT_ISAS avx512 avxvnni avx2 scalar)
   set(KEDGE_ISA_FLAGS_scalar "")
   set(KEDGE_ISA_FLAGS_avx2 -mavx2 -mfma -mf16c)
+  set(KEDGE_ISA_FLAGS_avxvnni ${KEDGE_ISA_FLAGS_avx2} -mavxvnni)
   set(KEDGE_ISA_FLAGS_avx512 -mavx512f -mavx512bw -mavx512vl -mavx512dq -mavx512vnni -mavx2 -mfma
     -mf16c -mprefer-vector-width=512)
   if(CMAKE_CXX_COMPILER_ID STREQUAL "GNU")
@@ -28,6 +31,7 @@ if(CMAKE_SYSTEM_PROCESSOR MATCHES "x86_64|AMD64")
   endif()
 else()
   set(KEDGE_ISAS scalar)
+  set(KEDGE_DOT_ISAS scalar)
 endif()
 
 define_property(GLOBAL PROPERTY KEDGE_OPS BRIEF_DOCS "Operators in order of kedge_add_op" FULL_DOCS "-")
@@ -63,7 +67,7 @@ function(kedge_add_isa_units name header target)
 endfunction()
 
 function(kedge_add_op name)
-  cmake_parse_arguments(arg "SHADER" "TARGET;HEADER;SHADER_OF" "VARIANTS;UNITS;OPTIONS" ${ARGN})
+  cmake_parse_arguments(arg "SHADER;DOTS" "TARGET;HEADER;SHADER_OF" "VARIANTS;UNITS;OPTIONS" ${ARGN})
   if(arg_TARGET)
     if(NOT arg_HEADER)
       set(arg_HEADER ${name}-inl.hpp)
@@ -79,6 +83,9 @@ function(kedge_add_op name)
   if(arg_SHADER_OF)
     set_property(GLOBAL APPEND PROPERTY KEDGE_SHADER_OPS ${name})
     set_property(GLOBAL PROPERTY KEDGE_SHADER_OF_${name} ${arg_SHADER_OF})
+  endif()
+  if(arg_DOTS)
+    set(KEDGE_ISAS ${KEDGE_DOT_ISAS})
   endif()
   if(NOT arg_UNITS)
     set_property(GLOBAL APPEND PROPERTY KEDGE_UNITS kedge/kernel/cpu/${name}-inl.hpp)

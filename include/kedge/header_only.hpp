@@ -62,7 +62,11 @@
 #define KEDGE_NATIVE_ISA avx512
 #elif defined(__AVX2__) && defined(__FMA__) && defined(__F16C__)
 #define KEDGE_ISA_IS_avx2 1
+#if defined(__AVXVNNI__)
+#define KEDGE_NATIVE_ISA avxvnni
+#else
 #define KEDGE_NATIVE_ISA avx2
+#endif
 #else
 #define KEDGE_ISA_IS_scalar 1
 #define KEDGE_NATIVE_ISA scalar

@@ -26,7 +26,7 @@ constexpr std::uint64_t seed = 20240607;
 
 std::vector<cpu::Isa> isas() {
   std::vector<cpu::Isa> list;
-  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512})
+  for (const cpu::Isa isa : cpu::isas)
     if (cpu::isa_available(isa)) list.push_back(isa);
   return list;
 }

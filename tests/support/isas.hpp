@@ -9,7 +9,7 @@ namespace kedge::tests {
 
 inline std::vector<cpu::Isa> available_isas() {
   std::vector<cpu::Isa> list;
-  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512})
+  for (const cpu::Isa isa : cpu::isas)
     if (cpu::isa_available(isa)) list.push_back(isa);
   return list;
 }

@@ -144,6 +144,7 @@ std::vector<Family> available_families() {
 Family family_of(cpu::Isa isa, Element weight) noexcept {
   if (isa == cpu::Isa::best) isa = cpu::Isa::scalar;  // ask for the one that it stands for
   if (isa == cpu::Isa::avx512) return is_quantized(weight) ? Family::vnni_zmm : Family::fma_zmm;
+  if (isa == cpu::Isa::avxvnni) return is_quantized(weight) ? Family::vnni_ymm : Family::fma_ymm;
   if (isa == cpu::Isa::avx2) return is_quantized(weight) ? Family::maddubs_ymm : Family::fma_ymm;
   return Family::none;
 }

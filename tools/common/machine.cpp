@@ -17,8 +17,10 @@ void MachineOptions::add_threads(CLI::App& app) {
 }
 
 void MachineOptions::add_isa(CLI::App& app) {
-  app.add_option("--isa", isa, "Instruction set: best, scalar, avx2 or avx512")
-      ->check(CLI::IsMember({"best", "scalar", "avx2", "avx512"}));
+  std::vector<std::string> names = {"best"};
+  for (const cpu::Isa level : cpu::isas) names.emplace_back(to_string(level));
+  app.add_option("--isa", isa, fmt::format("Instruction set: {}", fmt::join(names, ", ")))
+      ->check(CLI::IsMember(names));
 }
 
 void MachineOptions::add_cache(CLI::App& app) {
@@ -49,9 +51,9 @@ void MachineOptions::add_backend(CLI::App& app) {
 
 cpu::Isa MachineOptions::chosen_isa() const {
   if (isa == "best") return cpu::best_isa();
-  const cpu::Isa chosen = isa == "avx512" ? cpu::Isa::avx512
-                          : isa == "avx2" ? cpu::Isa::avx2
-                                          : cpu::Isa::scalar;
+  cpu::Isa chosen = cpu::Isa::scalar;
+  for (const cpu::Isa level : cpu::isas)
+    if (isa == to_string(level)) chosen = level;
   if (!cpu::isa_available(chosen))
     fail_with(Code::unsupported, "--isa", "this processor or build has no {}; the best here is {}",
               isa, to_string(cpu::best_isa()));
@@ -95,7 +97,7 @@ std::unique_ptr<Executor> MachineOptions::executor() const {
 
 std::vector<cpu::Isa> available_isas() {
   std::vector<cpu::Isa> list;
-  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512})
+  for (const cpu::Isa isa : cpu::isas)
     if (cpu::isa_available(isa)) list.push_back(isa);
   return list;
 }

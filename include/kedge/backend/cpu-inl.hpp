@@ -19,10 +19,15 @@ Isa best_isa() noexcept { return native_isa; }
 bool isa_available(Isa isa) noexcept { return isa == Isa::best || isa == native_isa; }
 #else
 #if defined(__x86_64__)
-// clang 14 has no __builtin_cpu_supports("f16c"). Leaf 1, ECX bit 29 (Intel's manual, CPUID).
+// clang 14 has neither of these names. Leaf 1, ECX bit 29, and leaf 7.1, EAX bit 4 (Intel's manual,
+// CPUID).
 static bool has_f16c() noexcept {
   unsigned a = 0, b = 0, c = 0, d = 0;
   return __get_cpuid(1, &a, &b, &c, &d) != 0 && (c >> 29 & 1u) != 0;
+}
+static bool has_avx_vnni() noexcept {
+  unsigned a = 0, b = 0, c = 0, d = 0;
+  return __get_cpuid_count(7, 1, &a, &b, &c, &d) != 0 && (a >> 4 & 1u) != 0;
 }
 #endif
 bool isa_available(Isa isa) noexcept {
@@ -33,6 +38,8 @@ bool isa_available(Isa isa) noexcept {
 #if defined(__x86_64__)
     case Isa::avx2:
       return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma") && has_f16c();
+    case Isa::avxvnni:
+      return isa_available(Isa::avx2) && has_avx_vnni();
     case Isa::avx512:
       return isa_available(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
@@ -44,9 +51,10 @@ bool isa_available(Isa isa) noexcept {
 }
 
 Isa best_isa() noexcept {
-  if (isa_available(Isa::avx512)) return Isa::avx512;
-  if (isa_available(Isa::avx2)) return Isa::avx2;
-  return Isa::scalar;
+  Isa best = Isa::scalar;
+  for (const Isa isa : isas)
+    if (isa_available(isa)) best = isa;
+  return best;
 }
 #endif
 

@@ -25,7 +25,7 @@ static std::vector<float> numbers(std::size_t count) {
 }
 static std::vector<cpu::Isa> isas() {
   std::vector<cpu::Isa> list;
-  for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::avx512})
+  for (const cpu::Isa isa : cpu::isas)
     if (cpu::isa_available(isa)) list.push_back(isa);
   return list;
 }

@@ -43,13 +43,17 @@ struct Kernel<Cpu, op::Matmul> {
                   to_string(a.weight.element), to_string(op::Matmul::activation(a.weight.element)),
                   to_string(a.x.element));
     cpu::PhaseList list;
-    list.item[list.count++] = {isa == cpu::Isa::avx512 ? cpu::matmul<cpu::Isa::avx512>
-                               : isa == cpu::Isa::avx2 ? cpu::matmul<cpu::Isa::avx2>
-                                                       : cpu::matmul<cpu::Isa::scalar>,
-                               units};
+    list.item[list.count++] = {body(isa), units};
     return list;
   }
 
+  static cpu::PhaseBody body(cpu::Isa isa) noexcept {
+    using enum cpu::Isa;
+    return isa == avx512    ? cpu::matmul<avx512>
+           : isa == avxvnni ? cpu::matmul<avxvnni>
+           : isa == avx2    ? cpu::matmul<avx2>
+                            : cpu::matmul<scalar>;
+  }
   static std::size_t units(const void* args, const cpu::Launch& launch) noexcept {
     if (launch.rows == 0) return 0;
     const auto& a = *static_cast<const op::Matmul::Args*>(args);

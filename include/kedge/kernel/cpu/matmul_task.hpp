@@ -27,7 +27,7 @@ struct MatmulUnit {
                std::size_t end) noexcept;
 };
 // One per format: kernel/cpu/matmul/FORMAT-inl.hpp ends with KEDGE_MATMUL_UNIT.
-#define KEDGE_FORMAT(stem, Type) KEDGE_DECLARE_UNITS(MatmulUnit, matmul_##stem)
+#define KEDGE_FORMAT(stem, Type) KEDGE_DECLARE_DOT_UNITS(MatmulUnit, matmul_##stem)
 KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
 #undef KEDGE_FORMAT
 #define KEDGE_MATMUL_UNIT(name, family, Type)        \

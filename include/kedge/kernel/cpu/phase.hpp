@@ -34,10 +34,13 @@ struct PhaseList {
   int count = 0;
 };
 
-enum class Isa : std::uint8_t { scalar, avx2, avx512, best };
+// Each has what stands before it. avxvnni is avx2 with vpdpbusd, which only products of integers
+// have kernels for: processors for desktops since 2021 that have no AVX-512.
+enum class Isa : std::uint8_t { scalar, avx2, avxvnni, avx512, best };
+inline constexpr Isa isas[] = {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512};
 
 constexpr const char* to_string(Isa isa) noexcept {
-  constexpr const char* names[] = {"scalar", "avx2", "avx512", "best"};
+  constexpr const char* names[] = {"scalar", "avx2", "avxvnni", "avx512", "best"};
   return names[static_cast<unsigned>(isa)];
 }
 
@@ -56,12 +59,26 @@ constexpr const char* to_string(Isa isa) noexcept {
 #define KEDGE_DECLARE_UNITS(Unit, name)                                  \
   extern KEDGE_API const Unit name##_scalar, name##_avx2, name##_avx512; \
   inline const Unit& name##_unit(::kedge::cpu::Isa isa) noexcept {       \
-    return isa == ::kedge::cpu::Isa::avx512 ? name##_avx512              \
-           : isa == ::kedge::cpu::Isa::avx2 ? name##_avx2                \
-                                            : name##_scalar;             \
+    using enum ::kedge::cpu::Isa;                                        \
+    return isa == avx512                   ? name##_avx512               \
+           : isa == avx2 || isa == avxvnni ? name##_avx2                 \
+                                           : name##_scalar;              \
+  }
+// Of units that are compiled for avxvnni, too: kedge_add_op(... DOTS).
+#define KEDGE_DECLARE_DOT_UNITS(Unit, name)                                              \
+  extern KEDGE_API const Unit name##_scalar, name##_avx2, name##_avxvnni, name##_avx512; \
+  inline const Unit& name##_unit(::kedge::cpu::Isa isa) noexcept {                       \
+    using enum ::kedge::cpu::Isa;                                                        \
+    return isa == avx512    ? name##_avx512                                              \
+           : isa == avxvnni ? name##_avxvnni                                             \
+           : isa == avx2    ? name##_avx2                                                \
+                            : name##_scalar;                                                \
   }
 #else
 #define KEDGE_DECLARE_UNITS(Unit, name)      \
   extern KEDGE_API const Unit name##_scalar; \
   inline const Unit& name##_unit(::kedge::cpu::Isa) noexcept { return name##_scalar; }
+#endif
+#if !defined(KEDGE_DECLARE_DOT_UNITS)
+#define KEDGE_DECLARE_DOT_UNITS KEDGE_DECLARE_UNITS
 #endif

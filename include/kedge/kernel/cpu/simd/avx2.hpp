@@ -193,22 +193,41 @@ KEDGE_INLINE __m256i broadcast4(const std::int8_t* a) {
   __builtin_memcpy(&word, a, 4);
   return _mm256_set1_epi32(word);
 }
+#if defined(__AVXVNNI__)
+// vpdpbusd wants unsigned weights: add 128 to each (flip the top bit) and begin at -128 * sum(a).
+struct SignedWeights {
+  U8x64 v;
+};
+KEDGE_INLINE __m256i dot8(__m256i acc, __m256i w, __m256i a) {
+  return _mm256_dpbusd_avx_epi32(acc, w, a);
+}
+KEDGE_INLINE SignedWeights signed_weights(U8x64 w) {
+  const __m256i top = _mm256_set1_epi8(static_cast<char>(0x80));
+  return {{_mm256_xor_si256(w.lo, top), _mm256_xor_si256(w.hi, top)}};
+}
+KEDGE_INLINE I32x16 signed_start(const BlockQ8Act& a) { return set1(a.neg128_sum); }
+#else
 // vpmaddubsw adds two products in 16 bits: unsigned weights up to 63 (q4, q6) times 127 fit; the
 // signed form below has at most 128 * 127 * 2 = 32512, which fits as well.
+using SignedWeights = U8x64;
 KEDGE_INLINE __m256i dot8(__m256i acc, __m256i w, __m256i a) {
   return _mm256_add_epi32(acc, _mm256_madd_epi16(_mm256_maddubs_epi16(w, a), _mm256_set1_epi16(1)));
 }
+KEDGE_INLINE SignedWeights signed_weights(U8x64 w) { return w; }
+KEDGE_INLINE I32x16 signed_start(const BlockQ8Act&) { return set1(std::int32_t{0}); }
+#endif
 KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
   const __m256i b = broadcast4(a);
   return {dot8(acc.lo, w.lo, b), dot8(acc.hi, w.hi, b)};
 }
-using SignedWeights = U8x64;
-KEDGE_INLINE SignedWeights signed_weights(U8x64 w) { return w; }
-KEDGE_INLINE I32x16 signed_start(const BlockQ8Act&) { return set1(std::int32_t{0}); }
 KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a) {
+#if defined(__AVXVNNI__)
+  return dot_unsigned(acc, w.v, a);
+#else
   const __m256i b = broadcast4(a);
   return {dot8(acc.lo, _mm256_abs_epi8(w.lo), _mm256_sign_epi8(b, w.lo)),
           dot8(acc.hi, _mm256_abs_epi8(w.hi), _mm256_sign_epi8(b, w.hi))};
+#endif
 }
 KEDGE_INLINE void stream(float* p, F32x16 a) {
   _mm256_stream_ps(p, a.lo);

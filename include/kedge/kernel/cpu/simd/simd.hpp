@@ -10,7 +10,7 @@
 #include "kedge/core/block.hpp"
 #include "kedge/core/config.hpp"
 
-#if defined(KEDGE_ISA_IS_avx2) || defined(KEDGE_ISA_IS_avx512)
+#if defined(KEDGE_ISA_IS_avx2) || defined(KEDGE_ISA_IS_avxvnni) || defined(KEDGE_ISA_IS_avx512)
 #include <immintrin.h>
 #endif
 
@@ -19,7 +19,7 @@ namespace {
 
 #if defined(KEDGE_ISA_IS_avx512)
 #include "kedge/kernel/cpu/simd/avx512.hpp"
-#elif defined(KEDGE_ISA_IS_avx2)
+#elif defined(KEDGE_ISA_IS_avx2) || defined(KEDGE_ISA_IS_avxvnni)
 #include "kedge/kernel/cpu/simd/avx2.hpp"
 #elif defined(KEDGE_ISA_IS_scalar)
 #include "kedge/kernel/cpu/simd/scalar.hpp"
