@@ -21,20 +21,38 @@ struct OneBlock {
   KEDGE_INLINE static void super(const std::byte*, Super&) {}
 };
 
-// The pairs of nibbles that a part begins with: groups 0..3 are low, 4..7 high ones.
+// Dot products are summed in 32 bits from the start that a format gives.
+struct WholeSums {
+  using Sum = I32x16;
+  KEDGE_INLINE static Sum begin(I32x16 start) { return start; }
+  KEDGE_INLINE static I32x16 end(Sum s, I32x16) { return s; }
+};
+
+// The pairs of nibbles that a part begins with: groups 0..3 are low, 4..7 high ones. Their products
+// are so small that an ISA may sum those of a part in 16 bits, and join the start behind.
 struct Nibbles {
   using Weights = U8x64;
+  using Sum = NibbleSum;
   template <int g>
   KEDGE_INLINE static Weights group(const std::byte* p) {
     const U8x64 pair = load_u8(p + g % 4 * 64);
     return g < 4 ? low_nibbles(pair) : high_nibbles(pair);
   }
-  KEDGE_INLINE static I32x16 dot(I32x16 s, Weights w, const std::int8_t* a) {
+  KEDGE_INLINE static Sum begin(I32x16 start) { return nibble_begin(start); }
+  KEDGE_INLINE static I32x16 end(Sum s, I32x16 start) { return nibble_end(s, start); }
+  KEDGE_INLINE static Sum dot(Sum s, Weights w, const std::int8_t* a) {
+    return dot_nibbles(s, w, a);
+  }
+};
+// Nibbles with more bits on top.
+struct WideNibbles : WholeSums {
+  using Weights = U8x64;
+  KEDGE_INLINE static Sum dot(Sum s, Weights w, const std::int8_t* a) {
     return dot_unsigned(s, w, a);
   }
 };
-// The same with fifth bits behind them (core/format/fifth_bits.hpp).
-struct FiveBits : Nibbles {
+// With fifth bits behind them (core/format/fifth_bits.hpp).
+struct FiveBits : WideNibbles {
   template <int g>
   KEDGE_INLINE static Weights group(const std::byte* p) {
     return join_high<1, g>(Nibbles::group<g>(p), load_u8(p + 256));
@@ -99,24 +117,26 @@ KEDGE_INLINE void multiply_columns(const Weights& w, const typename Format::Scal
   });
   const auto at = [&](int c)
                       KEDGE_LAMBDA { return reinterpret_cast<const BlockQ8Act*>(column[c]); };
-  I32x16 s[count][sums], part[count][sums][parts];
+  I32x16 s[count][sums];
+  typename Format::Sum part[count][sums][parts];
   unrolled<sums>([&](auto i) KEDGE_LAMBDA {
     unrolled<count>([&](int c) KEDGE_LAMBDA {
-      part[c][i][0] = Format::template start<i.value>(*at(c));
-      for (int j = 1; j < parts; ++j) part[c][i][j] = set1(std::int32_t{0});
+      part[c][i][0] = Format::begin(Format::template start<i.value>(*at(c)));
+      for (int j = 1; j < parts; ++j) part[c][i][j] = Format::begin(set1(std::int32_t{0}));
     });
   });
   unrolled<8>([&](auto g) KEDGE_LAMBDA {
     const typename Format::Weights weights = w(g);
     unrolled<count>([&](int c) KEDGE_LAMBDA {
-      I32x16& sum = part[c][g * sums / 8][g % parts];
+      typename Format::Sum& sum = part[c][g * sums / 8][g % parts];
       sum = Format::dot(sum, weights, at(c)->q + 4 * g);
     });
   });
   unrolled<count>([&](int c) KEDGE_LAMBDA {
-    unrolled<sums>([&](int i) KEDGE_LAMBDA {
-      s[c][i] = part[c][i][0];
-      for (int j = 1; j < parts; ++j) s[c][i] = add(s[c][i], part[c][i][j]);
+    unrolled<sums>([&](auto i) KEDGE_LAMBDA {
+      s[c][i] = Format::end(part[c][i][0], Format::template start<i.value>(*at(c)));
+      for (int j = 1; j < parts; ++j)
+        s[c][i] = add(s[c][i], Format::end(part[c][i][j], set1(std::int32_t{0})));
     });
     acc[c] = Format::join(s[c], scales, *at(c), acc[c]);
   });

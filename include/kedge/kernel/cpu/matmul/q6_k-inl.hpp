@@ -7,7 +7,7 @@ namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
 
-struct MatmulQ6_K : Nibbles {
+struct MatmulQ6_K : WideNibbles {
   using Packed = format::Q6_K::Packed;
   using Part = Packed::Part;
   static constexpr Element element = Element::q6_k;

@@ -7,7 +7,7 @@ namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
 
-struct MatmulQ8_0 : OneBlock, Scale {
+struct MatmulQ8_0 : OneBlock, WholeSums, Scale {
   using Packed = format::Q8_0::Packed;
   static constexpr Element element = Element::q8_0;
   static constexpr std::size_t bytes = 16 * sizeof(Packed);
