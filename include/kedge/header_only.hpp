@@ -67,6 +67,9 @@
 #else
 #define KEDGE_NATIVE_ISA avx2
 #endif
+#elif defined(__aarch64__) && defined(__ARM_FEATURE_DOTPROD)
+#define KEDGE_ISA_IS_neon 1
+#define KEDGE_NATIVE_ISA neon
 #else
 #define KEDGE_ISA_IS_scalar 1
 #define KEDGE_NATIVE_ISA scalar

@@ -7,6 +7,7 @@
 #endif
 
 #include "kedge/backend/cpu.hpp"
+#include "kedge/core/os/arm.hpp"
 #include "kedge/core/os/fp_env.hpp"
 #include "kedge/core/os/spin.hpp"
 
@@ -44,6 +45,9 @@ bool isa_available(Isa isa) noexcept {
       return isa_available(Isa::avx2) && __builtin_cpu_supports("avx512f") &&
              __builtin_cpu_supports("avx512bw") && __builtin_cpu_supports("avx512vl") &&
              __builtin_cpu_supports("avx512dq") && __builtin_cpu_supports("avx512vnni");
+#elif defined(__aarch64__)
+    case Isa::neon:
+      return os::has_dot_products();
 #endif
     default:
       return false;

@@ -52,6 +52,7 @@ struct Kernel<Cpu, op::Matmul> {
     return isa == avx512    ? cpu::matmul<avx512>
            : isa == avxvnni ? cpu::matmul<avxvnni>
            : isa == avx2    ? cpu::matmul<avx2>
+           : isa == neon    ? cpu::matmul<neon>
                             : cpu::matmul<scalar>;
   }
   static std::size_t units(const void* args, const cpu::Launch& launch) noexcept {

@@ -34,13 +34,14 @@ struct PhaseList {
   int count = 0;
 };
 
-// Each has what stands before it. avxvnni is avx2 with vpdpbusd, which only products of integers
-// have kernels for: processors for desktops since 2021 that have no AVX-512.
-enum class Isa : std::uint8_t { scalar, avx2, avxvnni, avx512, best };
-inline constexpr Isa isas[] = {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512};
+// Each has what stands before it, on its architecture. avxvnni is avx2 with vpdpbusd, which only
+// products of integers have kernels for: processors for desktops since 2021 that have no AVX-512.
+// neon is 64-bit Arm with dot products.
+enum class Isa : std::uint8_t { scalar, avx2, avxvnni, avx512, neon, best };
+inline constexpr Isa isas[] = {Isa::scalar, Isa::avx2, Isa::avxvnni, Isa::avx512, Isa::neon};
 
 constexpr const char* to_string(Isa isa) noexcept {
-  constexpr const char* names[] = {"scalar", "avx2", "avxvnni", "avx512", "best"};
+  constexpr const char* names[] = {"scalar", "avx2", "avxvnni", "avx512", "neon", "best"};
   return names[static_cast<unsigned>(isa)];
 }
 
@@ -73,6 +74,12 @@ constexpr const char* to_string(Isa isa) noexcept {
            : isa == avxvnni ? name##_avxvnni                                             \
            : isa == avx2    ? name##_avx2                                                \
                             : name##_scalar;                                                \
+  }
+#elif defined(__aarch64__)
+#define KEDGE_DECLARE_UNITS(Unit, name)                                  \
+  extern KEDGE_API const Unit name##_scalar, name##_neon;                \
+  inline const Unit& name##_unit(::kedge::cpu::Isa isa) noexcept {       \
+    return isa == ::kedge::cpu::Isa::neon ? name##_neon : name##_scalar; \
   }
 #else
 #define KEDGE_DECLARE_UNITS(Unit, name)      \

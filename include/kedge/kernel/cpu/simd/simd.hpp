@@ -12,6 +12,8 @@
 
 #if defined(KEDGE_ISA_IS_avx2) || defined(KEDGE_ISA_IS_avxvnni) || defined(KEDGE_ISA_IS_avx512)
 #include <immintrin.h>
+#elif defined(KEDGE_ISA_IS_neon)
+#include <arm_neon.h>
 #endif
 
 namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
@@ -21,6 +23,8 @@ namespace {
 #include "kedge/kernel/cpu/simd/avx512.hpp"
 #elif defined(KEDGE_ISA_IS_avx2) || defined(KEDGE_ISA_IS_avxvnni)
 #include "kedge/kernel/cpu/simd/avx2.hpp"
+#elif defined(KEDGE_ISA_IS_neon)
+#include "kedge/kernel/cpu/simd/neon.hpp"
 #elif defined(KEDGE_ISA_IS_scalar)
 #include "kedge/kernel/cpu/simd/scalar.hpp"
 #else
