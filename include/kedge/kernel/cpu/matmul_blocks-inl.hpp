@@ -163,28 +163,32 @@ KEDGE_INLINE void multiply_block(const typename Format::Super& super, int part, 
   }
 }
 
-// Superblocks [first, last) of the panel at `panel`, added to `sums`.
+template <class Format>
+constexpr std::size_t super_bytes = Format::header + Format::blocks* Format::bytes;
+
+// Blocks of 32 [first, last) along the rows of a panel, added to `sums`. `super` is of the
+// superblock that they lie in.
 template <class Format, int columns>
 KEDGE_INLINE void multiply_strip(const Task& t, const std::byte* panel, std::int64_t first,
-                                 std::int64_t last, const std::byte* x, std::size_t ahead,
-                                 float (*sums)[16]) {
-  constexpr std::size_t super_bytes = Format::header + Format::blocks * Format::bytes;
-  constexpr int lines = static_cast<int>((Format::bytes + 63) / 64);
+                                 std::int64_t last, const typename Format::Super& super,
+                                 const std::byte* x, std::size_t ahead, float (*sums)[16]) {
+  // Of a superblock's header each block fetches its share.
+  constexpr std::size_t share = (super_bytes<Format> + Format::blocks - 1) / Format::blocks;
+  constexpr int lines = static_cast<int>((share + 63) / 64);
   F32x16 acc[columns];
   unrolled<columns>([&](int c) KEDGE_LAMBDA { acc[c] = load(sums[c]); });
-  std::size_t at = static_cast<std::size_t>(first) * super_bytes;
-  x += first * Format::blocks * static_cast<std::int64_t>(sizeof(BlockQ8Act));
-  for (std::int64_t i = first; i < last; ++i) {
-    typename Format::Super super;
-    Format::super(panel + at, super);
-    at += Format::header;
-    for (int b = 0; b < Format::blocks; ++b) {
-      const std::byte* next = prefetch_at(t, panel, at + ahead, streams);
-      unrolled<lines>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
-      multiply_block<Format, columns>(super, b, panel + at, x, t.x_stride, acc);
-      at += Format::bytes;
-      x += sizeof(BlockQ8Act);
-    }
+  auto part = static_cast<int>(first % Format::blocks);
+  const std::size_t start = static_cast<std::size_t>(first / Format::blocks) * super_bytes<Format>;
+  std::size_t at = start + Format::header + static_cast<std::size_t>(part) * Format::bytes;
+  std::size_t fetched = start + static_cast<std::size_t>(part) * share + ahead;
+  x += first * static_cast<std::int64_t>(sizeof(BlockQ8Act));
+  for (std::int64_t i = first; i < last; ++i, ++part) {
+    const std::byte* next = prefetch_at(t, panel, fetched, streams);
+    unrolled<lines>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
+    multiply_block<Format, columns>(super, part, panel + at, x, t.x_stride, acc);
+    at += Format::bytes;
+    fetched += share;
+    x += sizeof(BlockQ8Act);
   }
   unrolled<columns>([&](int c) KEDGE_LAMBDA { store(sums[c], acc[c]); });
 }

@@ -18,34 +18,44 @@ constexpr int wide_strip_blocks = 8;
 template <class Format, int columns>
 __attribute__((noinline)) void multiply_strip_there(const Task& t, const std::byte* panel,
                                                     std::int64_t first, std::int64_t last,
+                                                    const typename Format::Super& super,
                                                     const std::byte* x, std::size_t ahead,
                                                     float (*sums)[16]) noexcept {
-  multiply_strip<Format, columns>(t, panel, first, last, x, ahead, sums);
+  multiply_strip<Format, columns>(t, panel, first, last, super, x, ahead, sums);
 }
 // With many columns a call is nothing beside the products, and passes share the bodies.
 template <class Format, int columns>
 KEDGE_INLINE void take_strip(const Task& t, const std::byte* panel, std::int64_t first,
-                             std::int64_t last, const std::byte* x, std::size_t ahead,
-                             float (*sums)[16]) {
+                             std::int64_t last, const typename Format::Super& super,
+                             const std::byte* x, std::size_t ahead, float (*sums)[16]) {
   if constexpr (columns >= least_columns)
-    multiply_strip_there<Format, columns>(t, panel, first, last, x, ahead, sums);
-  else multiply_strip<Format, columns>(t, panel, first, last, x, ahead, sums);
+    multiply_strip_there<Format, columns>(t, panel, first, last, super, x, ahead, sums);
+  else multiply_strip<Format, columns>(t, panel, first, last, super, x, ahead, sums);
 }
 
-// Streams the panels, a strip of one after a strip of the next: strip(panel, first, last, s) takes
-// superblocks [first, last) of the s-th of them, store(panel, s) what has become of it.
+// Streams the panels, a strip of one after a strip of the next: strip(panel, first, last, super, s)
+// takes blocks of 32 [first, last) of the s-th of them, store(panel, s) what has become of it.
 template <class Format, int blocks, class Strip, class Store>
 KEDGE_INLINE void stream_panels(const Task& t, std::int64_t begin, std::int64_t end, Strip strip,
                                 Store store) {
-  constexpr std::int64_t step = blocks > Format::blocks ? blocks / Format::blocks : 1;
-  const std::int64_t supers = t.width / (32 * Format::blocks);
+  static_assert(Format::blocks == 1 || Format::blocks % blocks == 0);
+  const std::int64_t all = t.width / 32;
+  typename Format::Super super[streams];
   for (std::int64_t panel = begin; panel < end; panel += streams) {
     const auto count = static_cast<int>(end - panel < streams ? end - panel : streams);
     const std::byte* weight = t.weight + static_cast<std::size_t>(panel) * t.panel_bytes;
-    for (std::int64_t i = 0; i < supers; i += step)
-      for (int s = 0; s < count; ++s)
-        strip(weight + static_cast<std::size_t>(s) * t.panel_bytes, i,
-              i + step < supers ? i + step : supers, s);
+    const auto panel_of = [&](int s) KEDGE_LAMBDA {
+      return weight + static_cast<std::size_t>(s) * t.panel_bytes;
+    };
+    for (std::int64_t i = 0; i < all; i += blocks) {
+      if (Format::blocks > 1 && i % Format::blocks == 0)
+        for (int s = 0; s < count; ++s)
+          Format::super(
+              panel_of(s) + static_cast<std::size_t>(i / Format::blocks) * super_bytes<Format>,
+              super[s]);
+      const std::int64_t end_of_strip = i + blocks < all ? i + blocks : all;
+      for (int s = 0; s < count; ++s) strip(panel_of(s), i, end_of_strip, super[s], s);
+    }
     for (int s = 0; s < count; ++s) store(panel + s, s);
   }
 }
@@ -57,8 +67,9 @@ void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_
   alignas(64) float sums[streams][columns][16] = {};
   stream_panels<Format, strip_blocks>(
       t, begin, end,
-      [&](const std::byte* panel, std::int64_t first, std::int64_t last, int s) KEDGE_LAMBDA {
-        take_strip<Format, columns>(t, panel, first, last, x,
+      [&](const std::byte* panel, std::int64_t first, std::int64_t last,
+          const typename Format::Super& super, int s) KEDGE_LAMBDA {
+        take_strip<Format, columns>(t, panel, first, last, super, x,
                                     static_cast<std::size_t>(ahead) / streams, sums[s]);
       },
       [&](std::int64_t panel, int s) KEDGE_LAMBDA {
@@ -69,8 +80,9 @@ void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_
 
 template <class Format, int... i>
 KEDGE_INLINE auto strip_at(int columns, std::integer_sequence<int, i...>) {
-  using Body = void (*)(const Task&, const std::byte*, std::int64_t, std::int64_t, const std::byte*,
-                        std::size_t, float(*)[16]) noexcept;
+  using Body =
+      void (*)(const Task&, const std::byte*, std::int64_t, std::int64_t,
+               const typename Format::Super&, const std::byte*, std::size_t, float(*)[16]) noexcept;
   constexpr Body bodies[] = {multiply_strip_there<Format, least_columns + i>...};
   return bodies[columns - least_columns];
 }
@@ -85,12 +97,13 @@ void wide_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t
   alignas(64) float sums[streams][most_columns][16] = {};
   stream_panels<Format, wide_strip_blocks>(
       t, begin, end,
-      [&](const std::byte* panel, std::int64_t first, std::int64_t last, int s) KEDGE_LAMBDA {
+      [&](const std::byte* panel, std::int64_t first, std::int64_t last,
+          const typename Format::Super& super, int s) KEDGE_LAMBDA {
         for (int g = 0, c = 0; g < groups; ++g) {
           const int count = (columns - c + groups - g - 1) / (groups - g);
           strip_at<Format>(count,
                            std::make_integer_sequence<int, body_columns - least_columns + 1>{})(
-              t, panel, first, last, x + c * t.x_stride,
+              t, panel, first, last, super, x + c * t.x_stride,
               g == 0 ? static_cast<std::size_t>(ahead) / streams : 0, sums[s] + c);
           c += count;
         }
