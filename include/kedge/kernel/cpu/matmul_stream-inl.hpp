@@ -12,8 +12,12 @@ namespace {
 constexpr int most_columns = pass_columns == 1 ? 1 : 16;
 constexpr int body_columns = pass_columns < 8 ? pass_columns : 8;
 constexpr int least_columns = body_columns < 2 ? 1 : body_columns / 2;  // of a group in wide_pass
-// Products take longer than the memory here, and sums are stored and loaded once per strip.
-constexpr int wide_strip_blocks = 8;
+// Sums are stored and loaded once per strip, so strips are longer where products take longer than
+// the memory: with more columns, but for blocks of so many bytes that the memory takes as long, and
+// more so where panels are in the cache.
+template <class Format>
+constexpr int wide_strip_blocks = Format::bytes < 512 ? 4 : 2;
+constexpr int cached_strip_blocks = 8;
 
 template <class Format, int columns>
 __attribute__((noinline)) void multiply_strip_there(const Task& t, const std::byte* panel,
@@ -89,13 +93,13 @@ KEDGE_INLINE auto strip_at(int columns, std::integer_sequence<int, i...>) {
 
 // More columns than registers hold sums for: they take a strip in groups of much the same size, the
 // second of which finds it in L1. So up to most_columns cost the memory no more than one.
-template <class Format>
-void wide_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row, int columns,
-               std::ptrdiff_t ahead) noexcept {
+template <class Format, int strip>
+KEDGE_INLINE void wide_strips(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row,
+                              int columns, std::ptrdiff_t ahead) {
   const std::byte* x = t.x + row * t.x_stride;
   const int groups = (columns + body_columns - 1) / body_columns;
   alignas(64) float sums[streams][most_columns][16] = {};
-  stream_panels<Format, wide_strip_blocks>(
+  stream_panels<Format, strip>(
       t, begin, end,
       [&](const std::byte* panel, std::int64_t first, std::int64_t last,
           const typename Format::Super& super, int s) KEDGE_LAMBDA {
@@ -112,6 +116,12 @@ void wide_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t
         store_outputs(t, panel, row, sums[s], columns);
         __builtin_memset(sums[s], 0, sizeof sums[s]);
       });
+}
+template <class Format>
+void wide_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row, int columns,
+               std::ptrdiff_t ahead) noexcept {
+  if (ahead > 0) wide_strips<Format, wide_strip_blocks<Format>>(t, begin, end, row, columns, ahead);
+  else wide_strips<Format, cached_strip_blocks>(t, begin, end, row, columns, ahead);
 }
 
 template <class Format>
