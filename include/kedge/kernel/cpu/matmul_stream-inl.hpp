@@ -10,14 +10,14 @@ namespace {
 // Columns of one pass, and those that have bodies of their own: their sums, and what else a block
 // needs, fit the registers.
 constexpr int most_columns = pass_columns == 1 ? 1 : 16;
-constexpr int body_columns = pass_columns < 8 ? pass_columns : 8;
+constexpr int body_columns = pass_columns;
 constexpr int least_columns = body_columns < 2 ? 1 : body_columns / 2;  // of a group in wide_pass
-// Sums are stored and loaded once per strip, so strips are longer where products take longer than
-// the memory: with more columns, but for blocks of so many bytes that the memory takes as long, and
-// more so where panels are in the cache.
+// Sums are stored and loaded once per strip, so strips are longer where panels are in the cache,
+// and where several groups of columns take longer than the memory, but for blocks of so many bytes
+// that it takes as long.
+constexpr int cached_strip_blocks = 8;
 template <class Format>
 constexpr int wide_strip_blocks = Format::bytes < 512 ? 4 : 2;
-constexpr int cached_strip_blocks = 8;
 
 template <class Format, int columns>
 __attribute__((noinline)) void multiply_strip_there(const Task& t, const std::byte* panel,
@@ -64,12 +64,12 @@ KEDGE_INLINE void stream_panels(const Task& t, std::int64_t begin, std::int64_t 
   }
 }
 
-template <class Format, int columns>
-void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row, int,
-                std::ptrdiff_t ahead) noexcept {
+template <class Format, int columns, int strip>
+KEDGE_INLINE void block_strips(const Task& t, std::int64_t begin, std::int64_t end,
+                               std::int64_t row, std::ptrdiff_t ahead) {
   const std::byte* x = t.x + row * t.x_stride;
   alignas(64) float sums[streams][columns][16] = {};
-  stream_panels<Format, strip_blocks>(
+  stream_panels<Format, strip>(
       t, begin, end,
       [&](const std::byte* panel, std::int64_t first, std::int64_t last,
           const typename Format::Super& super, int s) KEDGE_LAMBDA {
@@ -80,6 +80,14 @@ void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_
         store_outputs(t, panel, row, sums[s], columns);
         __builtin_memset(sums[s], 0, sizeof sums[s]);
       });
+}
+template <class Format, int columns>
+void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row, int,
+                std::ptrdiff_t ahead) noexcept {
+  if constexpr (columns >= least_columns)
+    if (ahead == 0)
+      return block_strips<Format, columns, cached_strip_blocks>(t, begin, end, row, 0);
+  block_strips<Format, columns, strip_blocks>(t, begin, end, row, ahead);
 }
 
 template <class Format, int... i>
