@@ -1,6 +1,6 @@
 # A measurement in pieces of less than a minute, for machines that others use too. Every piece's
 # figures go into $KEDGE_RESULTS/NAME.json (default build/verify) with the time and the commit;
-# what is there is not measured again. KEDGE_PIECES=n measures at most n that are missing,
+# what is there of this commit is not measured again. KEDGE_PIECES=n measures at most n that are missing,
 # KEDGE_ONLY=text those whose name contains it, KEDGE_FRESH=1 measures again. No claim of its own.
 import datetime
 import json
@@ -22,15 +22,16 @@ class Pieces:
         self.only = os.environ.get("KEDGE_ONLY", "")
         self.fresh = os.environ.get("KEDGE_FRESH", "0") == "1"
         self.missing = []
+        self.commit = subprocess.run(["git", "-C", common.root, "describe", "--always", "--dirty"],
+                                     capture_output=True, text=True).stdout.strip()
+        self.kept = {name: piece for name, piece in self.kept.items() if piece["commit"] == self.commit}
 
     def take(self, name, measure):
         """What measure() returned, now or in an earlier run; None while it is missing."""
         if self.only in name and self.left > 0 and (self.fresh or name not in self.kept):
             self.left -= 1
             print(f"  measuring {name}", flush=True)
-            commit = subprocess.run(["git", "-C", common.root, "describe", "--always", "--dirty"],
-                                    capture_output=True, text=True).stdout.strip()
-            self.kept[name] = {"commit": commit, "when": datetime.datetime.now().isoformat(timespec="minutes"),
+            self.kept[name] = {"commit": self.commit, "when": datetime.datetime.now().isoformat(timespec="minutes"),
                                "figures": measure()}
             self.path.write_text(json.dumps(self.kept, indent=1))
         if name not in self.kept:
