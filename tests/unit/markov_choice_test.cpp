@@ -126,7 +126,7 @@ constexpr Element elements[] = {Element::f32, Element::f16, Element::bf16, Eleme
 TEST(MarkovChoice, IsTheChoiceOfTheWholeProduct) {
   int known = 0, tried = 0;
   for (const Element element : elements)
-    for (const cpu::Isa isa : {cpu::Isa::scalar, cpu::Isa::avx2, cpu::Isa::best}) {
+    for (const cpu::Isa isa : cpu::isas) {
       if (!cpu::isa_available(isa)) continue;
       for (const std::int64_t rows : {17, 600, 5003}) {
         Head head(element, rows, 64, isa, static_cast<unsigned>(rows));

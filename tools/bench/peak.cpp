@@ -3,10 +3,7 @@
 #include <chrono>
 
 #include "common/failure.hpp"
-
-#if defined(__x86_64__)
-#include <cpuid.h>
-#endif
+#include "kedge/backend/cpu.hpp"
 
 namespace kedge::tools {
 
@@ -45,12 +42,7 @@ constexpr std::int64_t accumulators = 12;
   "vpaddd %%ymm13, %%ymm" n ", %%ymm" n "\n\t"
 #define KEDGE_BF16_ZMM(n) "vdpbf16ps %%zmm14, %%zmm15, %%zmm" n "\n\t"
 
-// From the processor itself: compilers learnt the name late (clang 15).
-bool has_avx_vnni() noexcept {
-  unsigned eax = 0, ebx = 0, ecx = 0, edx = 0;
-  return __builtin_cpu_supports("avx2") && __get_cpuid_count(7, 1, &eax, &ebx, &ecx, &edx) != 0 &&
-         (eax & 1u << 4) != 0;
-}
+bool has_avx_vnni() noexcept { return cpu::isa_available(cpu::Isa::avxvnni); }
 
 void run(Family family, std::int64_t rounds) noexcept {
   switch (family) {

@@ -7,8 +7,7 @@
 namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA {
 namespace {
 
-// Columns of one pass, and those that have bodies of their own: their sums, and what else a block
-// needs, fit the registers.
+// Columns of one pass, and those that have bodies of their own (max_columns of the vector layer).
 constexpr int most_columns = pass_columns == 1 ? 1 : 16;
 constexpr int body_columns = pass_columns;
 constexpr int least_columns = body_columns < 2 ? 1 : body_columns / 2;  // of a group in wide_pass
@@ -141,7 +140,8 @@ struct BlockPasses {
     return static_cast<int>(left < most_columns ? left : most_columns);
   }
   KEDGE_INLINE static Pass of(int columns) {
-    if (columns > body_columns) return wide_pass<Format>;
+    if constexpr (body_columns < most_columns)
+      if (columns > body_columns) return wide_pass<Format>;
     return pass_at<BlockPasses>(columns, std::make_integer_sequence<int, body_columns>{});
   }
 };

@@ -220,14 +220,8 @@ KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
   const __m256i b = broadcast4(a);
   return {dot8(acc.lo, w.lo, b), dot8(acc.hi, w.hi, b)};
 }
-#if defined(__AVXVNNI__)
-using NibbleSum = I32x16;
-KEDGE_INLINE NibbleSum nibble_begin(I32x16 start) { return start; }
-KEDGE_INLINE I32x16 nibble_end(NibbleSum s, I32x16) { return s; }
-KEDGE_INLINE NibbleSum dot_nibbles(NibbleSum s, U8x64 w, const std::int8_t* a) {
-  return dot_unsigned(s, w, a);
-}
-#else
+#if !defined(__AVXVNNI__)
+#define KEDGE_OWN_NIBBLE_SUM
 // Eight pairs of 15 * 127 fit 16 bits: two instructions for a product where dot8 takes three.
 struct NibbleSum {
   __m256i lo, hi;

@@ -126,12 +126,6 @@ KEDGE_INLINE __m512i dpbusd(__m512i acc, __m512i w, const std::int8_t* a) {
 KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
   return {dpbusd(acc.v, w.v, a)};
 }
-using NibbleSum = I32x16;
-KEDGE_INLINE NibbleSum nibble_begin(I32x16 start) { return start; }
-KEDGE_INLINE I32x16 nibble_end(NibbleSum s, I32x16) { return s; }
-KEDGE_INLINE NibbleSum dot_nibbles(NibbleSum s, U8x64 w, const std::int8_t* a) {
-  return dot_unsigned(s, w, a);
-}
 // vpdpbusd wants unsigned weights: add 128 to each (flip the top bit) and begin at -128 * sum(a).
 struct SignedWeights {
   __m512i v;

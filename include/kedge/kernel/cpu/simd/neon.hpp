@@ -1,5 +1,5 @@
-// 16 virtual lanes as four registers of 64-bit Arm with dot products (Armv8.2: every server and
-// telephone since 2019). Only simd.hpp includes this; the meaning of every function is in
+// 16 virtual lanes as four registers of 64-bit Arm with dot products (FEAT_DotProd). Only
+// simd.hpp includes this; the meaning of every function is in
 // scalar.hpp.
 #pragma once
 
@@ -213,12 +213,6 @@ KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a
 }
 KEDGE_INLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
   return dot_signed(acc, w, a);
-}
-using NibbleSum = I32x16;
-KEDGE_INLINE NibbleSum nibble_begin(I32x16 start) { return start; }
-KEDGE_INLINE I32x16 nibble_end(NibbleSum s, I32x16) { return s; }
-KEDGE_INLINE NibbleSum dot_nibbles(NibbleSum s, U8x64 w, const std::int8_t* a) {
-  return dot_unsigned(s, w, a);
 }
 KEDGE_INLINE void stream(float* p, F32x16 a) { store(p, a); }
 KEDGE_INLINE void stream_end() {}

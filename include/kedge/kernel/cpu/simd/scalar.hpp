@@ -204,12 +204,6 @@ KEDGE_OUTLINE I32x16 dot_unsigned(I32x16 acc, U8x64 w, const std::int8_t* a) {
                           w.v[4 * i + 3] * a[3]);
   return acc;
 }
-using NibbleSum = I32x16;
-KEDGE_INLINE NibbleSum nibble_begin(I32x16 start) { return start; }
-KEDGE_INLINE I32x16 nibble_end(NibbleSum s, I32x16) { return s; }
-KEDGE_INLINE NibbleSum dot_nibbles(NibbleSum s, U8x64 w, const std::int8_t* a) {
-  return dot_unsigned(s, w, a);
-}
 // The same for signed weights. `signed_start` is what the accumulator begins with, `signed_weights`
 // what the loaded bytes become: an ISA without signed products stores an offset there.
 using SignedWeights = U8x64;

@@ -33,5 +33,17 @@ namespace {
 
 KEDGE_INLINE F32x16 zero() { return set1(0.0f); }
 
+// Products of nibbles are small, so an ISA may sum a block's in its own way, and join what the sum
+// starts with behind.
+#if !defined(KEDGE_OWN_NIBBLE_SUM)
+using NibbleSum = I32x16;
+KEDGE_INLINE NibbleSum nibble_begin(I32x16 start) { return start; }
+KEDGE_INLINE I32x16 nibble_end(NibbleSum s, I32x16) { return s; }
+KEDGE_INLINE NibbleSum dot_nibbles(NibbleSum s, U8x64 w, const std::int8_t* a) {
+  return dot_unsigned(s, w, a);
+}
+#endif
+#undef KEDGE_OWN_NIBBLE_SUM
+
 }  // namespace
 }  // namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA
