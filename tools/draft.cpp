@@ -12,6 +12,7 @@
 #include "common/machine.hpp"
 #include "common/model_file.hpp"
 #include "common/output.hpp"
+#include "common/profile.hpp"
 #include "kedge/draft/dspark.hpp"
 #include "kedge/io/safetensors.hpp"
 
@@ -24,6 +25,7 @@ struct DraftArguments {
   std::int64_t count = 0, repeat = 1;
   double temperature = 0;
   std::uint64_t seed = 0;
+  bool profile = false;
   MachineOptions machine;
 };
 
@@ -78,8 +80,10 @@ int draft_once(const DraftArguments& o) {
   options.positions = rows;
   options.cache = o.machine.cache_element();
   options.logits = !o.out.empty();
-  draft::Dspark drafter = must(draft::Dspark::create(
-      model, must(Cpu::create({o.machine.chosen_isa(), executor.get()})), options));
+  Profile profile;
+  const Cpu cpu =
+      must(Cpu::create({o.machine.chosen_isa(), executor.get(), o.profile ? &profile : nullptr}));
+  draft::Dspark drafter = must(draft::Dspark::create(model, cpu, options));
   // The text is known to the target; its draft model reads the newest token alone.
   std::vector<std::int32_t> text(static_cast<std::size_t>(rows + 1));
   text.back() = input.anchor;
@@ -97,13 +101,14 @@ int draft_once(const DraftArguments& o) {
   std::vector<double> times;
   for (std::int64_t i = 0; i < o.repeat; ++i) {
     guesses.clear();
+    // The first one also makes keys and values of the context.
+    if (i == 1) profile.clear();
     const auto start = std::chrono::steady_clock::now();
     must(drafter.propose(ask, guesses));
     times.push_back(
         std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - start)
             .count());
   }
-  // The first one also makes keys and values of the context.
   if (times.size() > 1) times.erase(times.begin());
   const double milliseconds = median(times);
 
@@ -128,6 +133,8 @@ int draft_once(const DraftArguments& o) {
   fmt::print(out, "guesses behind position {}: {} ({:.3f} ms)\n", rows,
              fmt::join(guesses.tokens(), " "), milliseconds);
   if (c.confidence) fmt::print(out, "confidences: {:.4f}\n", fmt::join(guesses.confidences(), " "));
+  const auto timed = static_cast<std::int64_t>(times.size());
+  if (o.profile) profile.table(timed).print(out);
   nlohmann::json json = {
       {"draft", o.draft},
       {"layout", c.sample_from_anchor ? "anchor-first" : "1+N"},
@@ -138,6 +145,7 @@ int draft_once(const DraftArguments& o) {
   if (c.confidence)
     json["confidences"] =
         std::vector<float>(guesses.confidences().begin(), guesses.confidences().end());
+  if (o.profile) json["profile"] = profile.json(timed);
   write_json(o.json, json);
   return 0;
 }
@@ -164,6 +172,7 @@ void add_draft_command(CLI::App& root, Commands& commands) {
                   "Propose so often; the time is the median of all but the first")
       ->check(CLI::Range(1, 100000));
   app->add_option("--seed", o->seed, "Of the noise");
+  app->add_flag("--profile", o->profile, "Say where the time goes, by operator; on the CPU");
   app->add_option("--quantize", o->quantize, "Matrices of the draft become q8_0, q4_0 or q4_k")
       ->check(CLI::IsMember({"none", "q8_0", "q4_0", "q4_k"}));
   o->machine.add_threads(*app);

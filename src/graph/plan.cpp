@@ -167,6 +167,8 @@ Result<Plan> Plan::compile(const Graph& graph, const Cpu& cpu, const Allocator& 
     for (int i = 0; i < list.count; ++i) {
       cpu::Phase phase = list.item[i];
       phase.args = args(node);
+      phase.op = node.table->name;
+      phase.part = i;
       phase.barrier = i == 0 ? context.barrier : true;
       plan.phases_.push_back(phase);
     }

@@ -131,6 +131,39 @@ TEST(Plan, RowsBeyondTheRunAreNotTouched) {
   EXPECT_FALSE(untouched(y, 0, 0x42));
 }
 
+// An observer sees every phase of a run once and in its order, and changes nothing.
+TEST(Plan, ObserversSeeEveryPhase) {
+  struct Observer final : cpu::PhaseObserver {
+    void ran(const cpu::Phase& phase, const cpu::Launch& launch, double seconds) noexcept override {
+      seen += std::string(phase.op) + (phase.part > 0 ? "'" : "") + " ";
+      rows.push_back(launch.rows);
+      least = std::min(least, seconds);
+    }
+    std::string seen;
+    std::vector<std::int64_t> rows;
+    double least = 0;
+  };
+  cases::Workspace w(8);
+  Chain chain;
+  build(chain, w, 1);
+  const Tensor input = w.random(9, 1, max_rows, width);
+  const std::int32_t outputs[] = {2, 4};
+  const auto expected = direct(chain, input, 5, outputs, 1);
+  for (const NamedExecutor& e : all_executors()) {
+    Observer observer;
+    const Cpu cpu = *Cpu::create({cpu::Isa::best, e.executor.get(), &observer});
+    auto plan = Plan::compile(chain.graph, cpu);
+    ASSERT_TRUE(plan);
+    std::memcpy(plan->locate(chain.x).data, input.data, static_cast<std::size_t>(5 * width) * 4);
+    std::memcpy(plan->locate(chain.output_row).data, outputs, sizeof outputs);
+    ASSERT_TRUE(plan->run(5, 2));
+    EXPECT_EQ(observer.seen, "rms_norm silu_mul add add row_lookup rms_norm ") << e.name;
+    EXPECT_EQ(observer.rows, (std::vector<std::int64_t>{5, 5, 5, 5, 2, 2})) << e.name;
+    EXPECT_GE(observer.least, 0) << e.name;
+    EXPECT_EQ(std::memcmp(plan->locate(chain.y).data, expected.data(), expected.size() * 4), 0);
+  }
+}
+
 // Two nodes that read one value and write two others need no barrier between them.
 TEST(Plan, IndependentNodesDoNotWait) {
   cases::Workspace w(5);

@@ -14,6 +14,7 @@
 #include "common/machine.hpp"
 #include "common/model_file.hpp"
 #include "common/output.hpp"
+#include "common/profile.hpp"
 #include "common/prompts.hpp"
 #include "kedge/model/forward.hpp"
 #include "kedge/state/sequence.hpp"
@@ -171,6 +172,25 @@ nlohmann::json cost_at(const CostOptions& o, const ModelFile& file, const Cpu& c
   return json;
 }
 
+// Passes of their own: a clock between phases takes a little of the time that it measures.
+nlohmann::json profile_at(const CostOptions& o, const ModelFile& file, cpu::Isa isa,
+                          Executor& executor, std::int64_t context, std::FILE* out) {
+  Profile profile;
+  const Cpu cpu = must(Cpu::create({isa, &executor, &profile}));
+  const auto passes = std::make_unique<Passes>(file.model, cpu, o.machine.cache_element(), context);
+  nlohmann::json json = nlohmann::json::array();
+  for (const std::int64_t rows : o.profile) {
+    for (int r = -1; r < o.repetitions; ++r) {
+      if (r == 0) profile.clear();
+      passes->milliseconds(static_cast<std::size_t>(rows));
+    }
+    fmt::print(out, "\ncontext {}, a pass of {} rows, by operator:\n", context, rows);
+    profile.table(o.repetitions).print(out);
+    json.push_back({{"rows", rows}, {"parts", profile.json(o.repetitions)}});
+  }
+  return json;
+}
+
 }  // namespace
 
 nlohmann::json measure_cost(const CostOptions& o, std::FILE* out) {
@@ -184,8 +204,11 @@ nlohmann::json measure_cost(const CostOptions& o, std::FILE* out) {
   fmt::print(out, "{}; {} threads, {}, {} repetitions of {}\n", machine_name(), executor->workers(),
              to_string(isa), o.repetitions, calls);
   nlohmann::json contexts = nlohmann::json::array();
-  for (const std::int64_t context : o.contexts)
+  for (const std::int64_t context : o.contexts) {
     contexts.push_back(cost_at(o, file, cpu, machine, context, out));
+    if (!o.profile.empty())
+      contexts.back()["profile"] = profile_at(o, file, isa, *executor, context, out);
+  }
   // The first context's figures also stand at the top.
   nlohmann::json json = contexts[0];
   json.update({{"machine", machine_name()},
@@ -207,6 +230,11 @@ void add_bench_cost(CLI::App& bench, Commands& commands) {
       ->check(CLI::Range(0, 1 << 24));
   app->add_option("--repetitions", o->repetitions, "Of everything, in a new order each time")
       ->check(CLI::Range(1, 10000));
+  app->add_option("--profile", o->profile,
+                  "Also say where the time of passes of so many rows goes, by operator; several "
+                  "with commas; on the CPU")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 16));
   o->machine.add_backend(*app);
   o->machine.add_threads(*app);
   o->machine.add_isa(*app);

@@ -14,6 +14,7 @@ struct CostOptions {
   std::string model, json;
   std::vector<std::int64_t> contexts = {256};
   int repetitions = 7;
+  std::vector<std::int64_t> profile;  // widths
   MachineOptions machine;
 };
 

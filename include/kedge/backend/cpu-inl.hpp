@@ -6,6 +6,8 @@
 #include <cpuid.h>
 #endif
 
+#include <chrono>
+
 #include "kedge/backend/cpu.hpp"
 #include "kedge/core/os/arm.hpp"
 #include "kedge/core/os/fp_env.hpp"
@@ -70,6 +72,7 @@ Result<Cpu> Cpu::create(const Options& options) noexcept {
   if (!cpu::isa_available(cpu.isa_))
     return fail(Code::unsupported, "cpu", "this processor has no %s", to_string(cpu.isa_));
   cpu.executor_ = options.executor;
+  cpu.observer_ = options.observer;
   return cpu;
 }
 
@@ -101,6 +104,7 @@ struct Walk {
   cpu::Launch launch;
   os::SpinBarrier* barrier;
   Stop* stop;
+  cpu::PhaseObserver* observer;
 };
 
 // In a pass over a prompt one phase of a large model lasts a tenth of a second, so it is cut; a
@@ -119,6 +123,37 @@ void run_part(const cpu::Phase& phase, const cpu::Launch& launch, std::size_t pa
   const std::size_t step = cut ? (end - begin) / slices_of_a_long_phase + 1 : end - begin;
   for (; begin < end && !stop.now(); begin += step)
     phase.body(phase.args, launch, begin, begin + step < end ? begin + step : end);
+}
+
+// Tells an observer how long phases took.
+class PhaseClock {
+ public:
+  explicit PhaseClock(cpu::PhaseObserver* observer) noexcept : observer_(observer) {}
+  void start() noexcept { start_ = Clock::now(); }
+  void ran(const cpu::Phase& phase, const cpu::Launch& launch) noexcept {
+    const Clock::time_point end = Clock::now();
+    observer_->ran(phase, launch, std::chrono::duration<double>(end - start_).count());
+    start_ = Clock::now();
+  }
+
+ private:
+  using Clock = std::chrono::steady_clock;
+  cpu::PhaseObserver* observer_;
+  Clock::time_point start_;
+};
+
+// A phase ends where the next one may begin.
+void observed_body(void* context, unsigned worker, unsigned workers) noexcept {
+  const Walk& walk = *static_cast<Walk*>(context);
+  const os::ScopedFpEnv fp;
+  walk.barrier->wait(workers);
+  PhaseClock clock(walk.observer);
+  clock.start();
+  for (std::size_t i = 0; i < walk.phases.size(); ++i) {
+    run_part(walk.phases[i], walk.launch, worker, workers, *walk.stop);
+    if (i + 1 == walk.phases.size() || walk.phases[i + 1].barrier) walk.barrier->wait(workers);
+    if (worker == 0) clock.ran(walk.phases[i], walk.launch);
+  }
 }
 
 void walk_body(void* context, unsigned worker, unsigned workers) noexcept {
@@ -144,17 +179,20 @@ void task_body(void* context, std::size_t task) noexcept {
 }
 
 Status run_phases(Executor* executor, std::span<const cpu::Phase> phases, const cpu::Launch& launch,
-                  Stop& stop) noexcept {
+                  Stop& stop, cpu::PhaseObserver* observer) noexcept {
   if (phases.empty() || launch.rows == 0) return {};
   // The gang may be smaller than asked for (a nested OpenMP region, say), so the barrier learns its
   // size from the gang itself.
   os::SpinBarrier barrier;
-  Walk walk{phases, launch, &barrier, &stop};
+  Walk walk{phases, launch, &barrier, &stop, observer};
+  const Executor::GangBody body = observer == nullptr ? walk_body : observed_body;
   if (executor == nullptr) {
-    walk_body(&walk, 0, 1);
+    body(&walk, 0, 1);
     return {};
   }
-  if (executor->co_scheduled()) return executor->gang(walk_body, &walk);
+  if (executor->co_scheduled()) return executor->gang(body, &walk);
+  PhaseClock clock(observer);
+  if (observer != nullptr) clock.start();
   for (const cpu::Phase& phase : phases) {
     if (stop.now()) return {};
     // Four parts a worker let the host balance; parts never change a byte.
@@ -162,6 +200,7 @@ Status run_phases(Executor* executor, std::span<const cpu::Phase> phases, const 
     const std::size_t limit = std::size_t{4} * executor->workers();
     TaskWalk task{phase, launch, units < limit ? units : limit, &stop};
     KEDGE_CHECK(executor->tasks(task.parts, task_body, &task));
+    if (observer != nullptr) clock.ran(phase, launch);
   }
   return {};
 }
@@ -171,10 +210,10 @@ Status run_phases(Executor* executor, std::span<const cpu::Phase> phases, const 
 Status Cpu::run(std::span<const cpu::Phase> phases, std::size_t outputs_begin,
                 const cpu::Launch& launch, const std::atomic<bool>* cancel) const noexcept {
   Stop stop(cancel);
-  KEDGE_CHECK(run_phases(executor_, phases.first(outputs_begin), launch, stop));
+  KEDGE_CHECK(run_phases(executor_, phases.first(outputs_begin), launch, stop, observer_));
   if (!stop.stopped())
     KEDGE_CHECK(run_phases(executor_, phases.subspan(outputs_begin),
-                           {launch.outputs, launch.outputs}, stop));
+                           {launch.outputs, launch.outputs}, stop, observer_));
   if (stop.stopped())
     return fail(Code::cancelled, "cpu", "stopped within a pass of %lld rows",
                 static_cast<long long>(launch.rows));

@@ -17,7 +17,8 @@ class KEDGE_API Cpu {
  public:
   struct Options {
     cpu::Isa isa = cpu::Isa::best;
-    Executor* executor = nullptr;  // borrowed; null: the calling thread alone
+    Executor* executor = nullptr;            // borrowed; null: the calling thread alone
+    cpu::PhaseObserver* observer = nullptr;  // borrowed; is told of every phase
   };
 
   // Code::unsupported when this processor or build lacks the ISA asked for.
@@ -41,7 +42,11 @@ class KEDGE_API Cpu {
   Status run(const typename Op::Args& args, std::int64_t rows) const noexcept {
     KEDGE_CHECK(Op::check(args));
     KEDGE_TRY(cpu::PhaseList list, Kernel<Cpu, Op>::phases(isa_, args));
-    for (int i = 0; i < list.count; ++i) list.item[i].args = &args;
+    for (int i = 0; i < list.count; ++i) {
+      list.item[i].args = &args;
+      list.item[i].op = Op::name;
+      list.item[i].part = i;
+    }
     const auto count = static_cast<std::size_t>(list.count);
     return run(std::span<const cpu::Phase>(list.item, count), count, cpu::Launch{rows, rows});
   }
@@ -49,6 +54,7 @@ class KEDGE_API Cpu {
  private:
   cpu::Isa isa_ = cpu::Isa::scalar;
   Executor* executor_ = nullptr;
+  cpu::PhaseObserver* observer_ = nullptr;
 };
 
 namespace cpu {

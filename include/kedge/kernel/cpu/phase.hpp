@@ -26,6 +26,18 @@ struct Phase {
   PhaseUnits units = nullptr;
   const void* args = nullptr;
   bool barrier = true;  // wait for all earlier phases first
+  // For observers: the operator's name, and which of its phases this is.
+  const char* op = "";
+  int part = 0;
+};
+
+// Is told how long phases take, in their order and by one thread at a time: from a phase's
+// beginning to the next one's, waiting for other workers included.
+class PhaseObserver {
+ public:
+  virtual ~PhaseObserver() = default;
+  // Between phases, so what it does delays the next one.
+  virtual void ran(const Phase& phase, const Launch& launch, double seconds) noexcept = 0;
 };
 
 // The phases of one operator, in order; a later one sees everything that an earlier one wrote.
