@@ -30,16 +30,22 @@ struct ElementTraits {
   bool weight;          // may be a matrix of a model
 };
 
+// A switch, which becomes a constant table: kernels ask for rows within loops, and a local table
+// would be written to the stack each time.
 KEDGE_INLINE constexpr ElementTraits traits(Element element) noexcept {
-  constexpr ElementTraits table[] = {
+  switch (element) {
 #define KEDGE_FORMAT(stem, Type) \
-  {format::Type::name, format::Type::values, sizeof(format::Type::Block), true},
-      KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
+  case Element::stem:            \
+    return {format::Type::name, format::Type::values, sizeof(format::Type::Block), true};
+    KEDGE_WEIGHT_FORMATS(KEDGE_FORMAT)
 #undef KEDGE_FORMAT
-          {"i32", 1, 4, false},
-      {"q8_act", 32, 64, false},
-  };
-  return table[static_cast<unsigned>(element)];
+    case Element::i32:
+      return {"i32", 1, 4, false};
+    case Element::q8_act:
+      return {"q8_act", 32, 64, false};
+    default:
+      return {"?", 1, 0, false};
+  }
 }
 
 KEDGE_INLINE constexpr const char* to_string(Element element) noexcept {

@@ -5,6 +5,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <type_traits>
 
 #include "kedge/core/element.hpp"
 
@@ -40,8 +41,13 @@ struct Tensor {
   }
   template <class T>
   KEDGE_INLINE T* row(std::int64_t index) const noexcept {
-    return reinterpret_cast<T*>(data +
-                                static_cast<std::size_t>(index) * row_bytes(element, width()));
+    // Of numbers a row's bytes take no division by the block, which loops over rows would feel.
+    using Value = std::remove_const_t<T>;
+    if constexpr (std::is_same_v<Value, float> || std::is_same_v<Value, std::int32_t>)
+      return reinterpret_cast<T*>(data) + index * width();
+    else
+      return reinterpret_cast<T*>(data +
+                                  static_cast<std::size_t>(index) * row_bytes(element, width()));
   }
   template <class T>
   KEDGE_INLINE T* as() const noexcept {

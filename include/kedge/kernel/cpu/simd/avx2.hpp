@@ -248,6 +248,18 @@ KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a
           dot8(acc.hi, _mm256_abs_epi8(w.hi), _mm256_sign_epi8(b, w.hi))};
 #endif
 }
+#define KEDGE_OWN_ROUNDING
+#include "kedge/kernel/cpu/simd/round_x86.hpp"
+// What is out of range becomes the lowest integer, and saturates to -128.
+KEDGE_INLINE bool store_q8(F32x16 lo, F32x16 hi, float d, BlockQ8Act& block) {
+  const __m256i first = _mm256_packs_epi32(_mm256_cvtps_epi32(lo.lo), _mm256_cvtps_epi32(lo.hi));
+  const __m256i second = _mm256_packs_epi32(_mm256_cvtps_epi32(hi.lo), _mm256_cvtps_epi32(hi.hi));
+  // Fours of both registers' halves by turns
+  const __m256i q = _mm256_permutevar8x32_epi32(_mm256_packs_epi16(first, second),
+                                                _mm256_setr_epi32(0, 4, 1, 5, 2, 6, 3, 7));
+  const __m256i pairs = _mm256_maddubs_epi16(_mm256_set1_epi8(1), q);
+  return store_rounded(q, _mm256_madd_epi16(pairs, _mm256_set1_epi16(1)), d, block);
+}
 KEDGE_INLINE void stream(float* p, F32x16 a) {
   _mm256_stream_ps(p, a.lo);
   _mm256_stream_ps(p + 8, a.hi);

@@ -137,6 +137,18 @@ KEDGE_INLINE I32x16 signed_start(const BlockQ8Act& a) { return set1(a.neg128_sum
 KEDGE_INLINE I32x16 dot_signed(I32x16 acc, SignedWeights w, const std::int8_t* a) {
   return {dpbusd(acc.v, w.v, a)};
 }
+#define KEDGE_OWN_ROUNDING
+#include "kedge/kernel/cpu/simd/round_x86.hpp"
+// What is out of range becomes the lowest integer, and saturates to -128.
+KEDGE_INLINE bool store_q8(F32x16 lo, F32x16 hi, float d, BlockQ8Act& block) {
+  const __m512i words = _mm512_packs_epi32(_mm512_cvtps_epi32(lo.v), _mm512_cvtps_epi32(hi.v));
+  const __m256i bytes =
+      _mm256_packs_epi16(_mm512_castsi512_si256(words), _mm512_extracti64x4_epi64(words, 1));
+  // Fours of both halves by turns
+  const __m256i q = _mm256_permutevar8x32_epi32(bytes, _mm256_setr_epi32(0, 4, 2, 6, 1, 5, 3, 7));
+  const __m256i fours = _mm256_dpbusd_epi32(_mm256_setzero_si256(), _mm256_set1_epi8(1), q);
+  return store_rounded(q, fours, d, block);
+}
 KEDGE_INLINE void stream(float* p, F32x16 a) { _mm512_stream_ps(p, a.v); }
 KEDGE_INLINE void stream_end() { _mm_sfence(); }
 KEDGE_INLINE void prefetch(const void* p) {

@@ -45,5 +45,34 @@ KEDGE_INLINE NibbleSum dot_nibbles(NibbleSum s, U8x64 w, const std::int8_t* a) {
 #endif
 #undef KEDGE_OWN_NIBBLE_SUM
 
+// 32 values as what they round to, which a scale has brought to -127..127, and all that a block
+// says of them but for those of a NaN: then nothing is written and false comes back.
+#if !defined(KEDGE_OWN_ROUNDING)
+KEDGE_INLINE bool store_q8(F32x16 lo, F32x16 hi, float d, BlockQ8Act& block) {
+  // A NaN is the second operand of limits that let it pass, and rounds to the lowest integer.
+  const auto quantum = [](F32x16 x) __attribute__((always_inline)) {
+    return round_to_i32(max(set1(-128.0f), min(set1(128.0f), x)));
+  };
+  const I32x16 q_lo = quantum(lo), q_hi = quantum(hi);
+  // |sum| <= 2032: the F32 tree adds integers exactly
+  const float total_lo = reduce_add(to_f32(q_lo)), total_hi = reduce_add(to_f32(q_hi));
+  if (total_lo < -0x1p30f || total_hi < -0x1p30f) return false;
+  store_i8(block.q, q_lo);
+  store_i8(block.q + 16, q_hi);
+  const auto sum_lo = static_cast<std::int32_t>(total_lo);
+  const auto sum_hi = static_cast<std::int32_t>(total_hi);
+  block.d = d;
+  block.d_sum = d * static_cast<float>(sum_lo + sum_hi);
+  block.neg8_sum = -8 * (sum_lo + sum_hi);
+  block.neg16_sum = -16 * (sum_lo + sum_hi);
+  block.neg128_sum = -128 * (sum_lo + sum_hi);
+  block.neg32_sum[0] = -32 * sum_lo;
+  block.neg32_sum[1] = -32 * sum_hi;
+  block.unused = 0;
+  return true;
+}
+#endif
+#undef KEDGE_OWN_ROUNDING
+
 }  // namespace
 }  // namespace kedge::inline KEDGE_ABI::cpu::KEDGE_ISA
