@@ -31,6 +31,18 @@ struct Work {
   const AttentionPageUnit& unit = page_unit(a.cache.element);
 
   KEDGE_INLINE int queries() const { return tile.row_count * group; }
+  // Queries one after the other, without a division for each.
+  struct Cursor {
+    int row, of_group;
+  };
+  KEDGE_INLINE Cursor cursor(int query) const {
+    return {tile.first_row + query / group, query % group};
+  }
+  KEDGE_INLINE void next(Cursor& c) const {
+    if (++c.of_group < group) return;
+    c.of_group = 0;
+    ++c.row;
+  }
   KEDGE_INLINE int row(int query) const { return tile.first_row + query / group; }
   KEDGE_INLINE int query_head(int query) const { return head * group + query % group; }
   KEDGE_INLINE int position(int query) const { return a.position.as<std::int32_t>()[row(query)]; }
@@ -73,7 +85,8 @@ __attribute__((noinline)) void read_branches(const Work<Mask>& work, AttentionPa
     const std::int64_t keys = work.position(i) + 1 - index * page_positions;
     if (keys <= 0) continue;
     if (work.row(i) != shown) branch.show(shown = work.row(i));
-    AttentionQuery query{a.q.row<float>(work.row(i)) + work.query_head(i) * a.head_dim, state_of(i),
+    AttentionQuery query{a.q.row<float>(work.row(i)) + work.query_head(i) * a.head_dim,
+                         state_of(i, work.cursor(i)),
                          keys < page_positions ? static_cast<int>(keys) : positions};
     if constexpr (Mask::all_earlier) {
       work.unit.read(&query, 1, page);
@@ -84,12 +97,15 @@ __attribute__((noinline)) void read_branches(const Work<Mask>& work, AttentionPa
   }
 }
 
-// Reads the pages of a split for queries [begin, end); state_of(query) is where each one's state
-// is. A query whose position lies before the split is left alone.
+// Reads the pages of a split for queries [begin, end); state_of(query, cursor) is where each one's
+// state is. A query whose position lies before the split is left alone.
 template <class Mask, class StateOf>
 void read_split(const Work<Mask>& work, std::int64_t split, int begin, int end, StateOf state_of) {
   const Attention::Args& a = work.a;
   const auto* pages = a.pages.row<std::int32_t>(work.tile.sequence);
+  const auto* position = a.position.as<std::int32_t>();
+  const float* q = a.q.as<float>() + work.head * work.group * a.head_dim;
+  const std::int64_t q_step = a.q.width();
   const std::int64_t all = (work.tile.keys + page_positions - 1) / page_positions;
   const std::int64_t first_page = first_page_of_split(split);
   const std::int64_t next_split = first_page_of_split(split + 1);
@@ -99,7 +115,7 @@ void read_split(const Work<Mask>& work, std::int64_t split, int begin, int end, 
       Attention::branches(a) ? branch_base(a, work.tile.first_row) / page_positions : all;
   if constexpr (!Mask::all_earlier)
     for (int i = begin; i < end; ++i)
-      empty_state(state_of(i), static_cast<int>(work.layout.value_width()));
+      empty_state(state_of(i, work.cursor(i)), static_cast<int>(work.layout.value_width()));
   const auto head_bytes =
       static_cast<std::int64_t>(row_bytes(work.layout.element, work.layout.head_elements()));
   for (std::int64_t p = first_page; p < last_page; ++p) {
@@ -137,10 +153,11 @@ void read_split(const Work<Mask>& work, std::int64_t split, int begin, int end, 
       page.ahead_bytes = 0;  // fetched by now
       count = 0;
     };
-    for (int i = begin; i < end; ++i) {
-      const std::int64_t keys = work.position(i) + 1 - p * page_positions;
+    auto cursor = work.cursor(begin);
+    for (int i = begin; i < end; ++i, work.next(cursor)) {
+      const std::int64_t keys = position[cursor.row] + 1 - p * page_positions;
       if (keys <= 0) continue;
-      query[count++] = {a.q.row<float>(work.row(i)) + work.query_head(i) * a.head_dim, state_of(i),
+      query[count++] = {q + cursor.row * q_step + cursor.of_group * a.head_dim, state_of(i, cursor),
                         keys < page_positions ? static_cast<int>(keys) : positions};
       if constexpr (!Mask::all_earlier) {
         if (!work.sees_whole(i, p * page_positions)) {
@@ -195,8 +212,9 @@ void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end)
     const Work<Mask> work{a, *tiles, static_cast<int>(at / splits)};
     const auto split = static_cast<std::int64_t>(at % splits);
     read_split(
-        work, split, 0, work.queries(), [&](int i) __attribute__((always_inline)) {
-          return record_of(a, work.row(i), work.query_head(i), split);
+        work, split, 0,
+        work.queries(), [&](int, typename Work<Mask>::Cursor c) __attribute__((always_inline)) {
+          return record_of(a, c.row, work.head * work.group + c.of_group, split);
         });
   }
 }
@@ -236,7 +254,9 @@ void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) 
     for (int from = 0; from < work.queries(); from += chunk) {
       const int to = from + chunk < work.queries() ? from + chunk : work.queries();
       const auto state_in = [&](float* states) __attribute__((always_inline)) {
-        return [=](int i) __attribute__((always_inline)) { return states + (i - from) * record; };
+        return [=](int i, auto&&...) __attribute__((always_inline)) {
+          return states + (i - from) * record;
+        };
       };
       read_split(work, 0, from, to, state_in(total));
       const std::int64_t splits = split_count(work.tile.keys);

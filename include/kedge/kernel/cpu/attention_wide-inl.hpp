@@ -67,9 +67,13 @@ KEDGE_INLINE void wide_values(const WideWeights& w, const float* p, const float*
   }
   for (int r = 0; r < rows; ++r) {
     float* state = w.query[r].state + at;
+    if (w.first) {
+      for (int v = 0; v < vectors; ++v) store(state + 16 * v, sum[r][v]);
+      continue;
+    }
     const F32x16 before = set1(w.before[r]), now = set1(w.now[r]);
     for (int v = 0; v < vectors; ++v, state += 16)
-      store(state, w.first ? sum[r][v] : fma(sum[r][v], now, mul(load(state), before)));
+      store(state, fma(sum[r][v], now, mul(load(state), before)));
   }
 }
 
@@ -111,9 +115,16 @@ KEDGE_INLINE void for_row_blocks(int count, F f) {
 // fold() of a page's sums into the states, and the factors that are left for o.
 KEDGE_INLINE void fold_sums(const Query* query, int count, int width, const ScoreSum* sum,
                             bool first, float* before, float* now) {
+  if (first) {  // there is nothing yet to fold into, and nobody asks for the factors
+    for (int r = 0; r < count; ++r) {
+      store(query[r].state + width, set1(sum[r].m));
+      store(query[r].state + width + 16, set1(sum[r].l));
+    }
+    return;
+  }
   alignas(64) float m[attention_queries], later[attention_queries];
   for (int r = 0; r < count; ++r) {
-    m[r] = first ? sum[r].m : query[r].state[width];
+    m[r] = query[r].state[width];
     later[r] = sum[r].m;
   }
   for (int r = count; r % 16 != 0; ++r) m[r] = later[r] = 0;
@@ -129,7 +140,7 @@ KEDGE_INLINE void fold_sums(const Query* query, int count, int width, const Scor
     float* state = query[r].state + width;
     const F32x16 l = set1(sum[r].l);
     store(state, set1(m[r]));
-    store(state + 16, first ? l : fma(l, set1(now[r]), mul(load(state + 16), set1(before[r]))));
+    store(state + 16, fma(l, set1(now[r]), mul(load(state + 16), set1(before[r]))));
   }
 }
 
