@@ -16,24 +16,53 @@ struct Best {
   float value;
 };
 
-Best best_of(const float* x, int n) noexcept {
-  const F32x16 lowest = set1(-__builtin_inff());
-  F32x16 best = lowest, seen_nan = zero();
+// The first largest value of each lane, and the entry at which the 16 that it is of begin.
+struct Lanes {
+  F32x16 best = set1(-__builtin_inff());
   I32x16 block = set1(std::int32_t{0});
-  for (int i = 0; i < n; i += 16) {
-    // Beyond the end -infinity, which never wins against an earlier entry.
-    const F32x16 v =
-        i + 16 <= n ? load(x + i) : select(first(n - i), load_first(x + i, n - i), lowest);
-    seen_nan = note_nan(seen_nan, v);
+
+  KEDGE_INLINE void see(F32x16 v, std::int32_t at) {
     const Mask16 larger = greater(v, best);
     best = select(larger, v, best);
-    block = select(larger, set1(std::int32_t{i}), block);
+    block = select(larger, set1(at), block);
+  }
+  // Those of other entries; of equal values the lower entry.
+  KEDGE_INLINE void join(const Lanes& other) {
+    const Mask16 later = greater(to_f32(block), to_f32(other.block));
+    const I32x16 lower = select(later, other.block, block);
+    block = select(greater(best, other.best), block, lower);
+    const Mask16 larger = greater(other.best, best);
+    block = select(larger, other.block, block);
+    best = select(larger, other.best, best);
+  }
+};
+
+Best best_of(const float* x, int n) noexcept {
+  // A comparison waits for the one before it, so four of them are under way.
+  constexpr int chains = 4;
+  Lanes lanes[chains];
+  F32x16 seen_nan = zero();
+  int i = 0;
+  for (; i + 16 * chains <= n; i += 16 * chains)
+    for (int c = 0; c < chains; ++c) {
+      const F32x16 v = load(x + i + 16 * c);
+      seen_nan = note_nan(seen_nan, v);
+      lanes[c].see(v, i + 16 * c);
+    }
+  for (; i < n; i += 16) {
+    // Beyond the end -infinity, which never wins against an earlier entry.
+    const F32x16 v = i + 16 <= n
+                         ? load(x + i)
+                         : select(first(n - i), load_first(x + i, n - i), set1(-__builtin_inff()));
+    seen_nan = note_nan(seen_nan, v);
+    lanes[0].see(v, i);
   }
   if (reduce_max(seen_nan) > 0) return {-1, __builtin_bit_cast(float, nan_bits)};
+  for (int c = 1; c < chains; ++c) lanes[0].join(lanes[c]);
   float values[16];
   std::int32_t blocks[16];
-  store(values, best);
-  store(blocks, block);
+  store(values, lanes[0].best);
+  store(blocks, lanes[0].block);
   Best result{blocks[0], values[0]};
   for (int lane = 1; lane < 16; ++lane) {
     const std::int32_t index = blocks[lane] + lane;
