@@ -15,6 +15,9 @@ constexpr int least_columns = body_columns < 2 ? 1 : body_columns / 2;  // of a 
 // and where several groups of columns take longer than the memory, but for blocks of so many bytes
 // that it takes as long.
 constexpr int cached_strip_blocks = 8;
+// Models as narrow as this are so small that what memory gains by short strips is less than what
+// many columns lose by them.
+constexpr std::int64_t narrow_width = 1024;
 template <class Format>
 constexpr int wide_strip_blocks = Format::bytes < 512 ? 4 : 2;
 
@@ -84,8 +87,8 @@ template <class Format, int columns>
 void block_pass(const Task& t, std::int64_t begin, std::int64_t end, std::int64_t row, int,
                 std::ptrdiff_t ahead) noexcept {
   if constexpr (columns >= least_columns)
-    if (ahead == 0)
-      return block_strips<Format, columns, cached_strip_blocks>(t, begin, end, row, 0);
+    if (ahead == 0 || t.width <= narrow_width)
+      return block_strips<Format, columns, cached_strip_blocks>(t, begin, end, row, ahead);
   block_strips<Format, columns, strip_blocks>(t, begin, end, row, ahead);
 }
 
