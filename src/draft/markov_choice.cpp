@@ -128,7 +128,7 @@ void MarkovChoice::multiply(const Tensor& z, const float* logits, std::int64_t p
   float sums[panel_rows];
   cpu::matmul_unit(isa_, w2_.element)
       .body({w2_.data + static_cast<std::size_t>(panel) * bytes, bytes, w2_.width(), rows, z.data,
-             static_cast<std::int64_t>(z.bytes()), logits + first, rows, sums},
+             static_cast<std::int64_t>(z.bytes()), logits + first, rows, sums, rows},
             1, 0, 1);
   ++panels_;
   for (int i = 0; i < rows && best.index != unknown; ++i) {

@@ -3,6 +3,7 @@
 #include "kedge/kernel/cpu/add.hpp"
 #include "kedge/kernel/cpu/argmax.hpp"
 #include "kedge/kernel/cpu/matmul.hpp"
+#include "kedge/kernel/cpu/matmul_argmax.hpp"
 #include "kedge/kernel/cpu/quantize_rows.hpp"
 #include "kedge/kernel/cpu/rms_norm.hpp"
 
@@ -29,6 +30,31 @@ Result<Tensor> add_argmax(Graph& graph, const Tensor& logits) {
   KEDGE_TRY(args.chunk_value, graph.activation(Element::f32, args.chunk_value.width(), outputs));
   KEDGE_CHECK(graph.add<op::Argmax>(args));
   return args.index;
+}
+
+Result<Head> add_head(Graph& graph, const Tensor& x, const Tensor& weight, const Tensor& logits) {
+  Head head;
+  if (graph.activations() == Graph::Activations::floats) {  // an accelerator's
+    KEDGE_CHECK(graph.add<op::Matmul>({x, weight, {}, logits}));
+    KEDGE_TRY(head.choice, add_argmax(graph, logits));
+    return head;
+  }
+  constexpr auto outputs = Graph::Extent::outputs;
+  graph.begin_outputs();
+  op::MatmulArgmax::Args args;
+  args.x = x;
+  args.weight = weight;
+  args.y = logits;
+  KEDGE_CHECK(op::MatmulArgmax::infer(args));
+  KEDGE_TRY(args.wanted, graph.external(Element::i32, 1, Graph::Extent::once));
+  KEDGE_TRY(args.index, graph.external(Element::i32, 1, outputs));
+  KEDGE_TRY(args.value, graph.activation(Element::f32, 1, outputs));
+  KEDGE_TRY(args.chunk_index, graph.activation(Element::i32, args.chunk_index.width(), outputs));
+  KEDGE_TRY(args.chunk_value, graph.activation(Element::f32, args.chunk_value.width(), outputs));
+  KEDGE_CHECK(graph.add<op::MatmulArgmax>(args));
+  head.choice = args.index;
+  head.logits_wanted = args.wanted;
+  return head;
 }
 
 Result<Operand> Blocks::norm(const Tensor& x, const Tensor& weight,

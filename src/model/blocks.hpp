@@ -32,6 +32,13 @@ class Operand {
 // outputs, too.
 Result<Tensor> add_argmax(Graph& graph, const Tensor& logits);
 
+// Logits, and the index of each row's largest. On the CPU both in one operator, which makes no
+// logits while `logits_wanted` is 0; elsewhere they are always made, and that tensor is empty.
+struct Head {
+  Tensor choice, logits_wanted;
+};
+Result<Head> add_head(Graph& graph, const Tensor& x, const Tensor& weight, const Tensor& logits);
+
 // What the rows of a pass see where it is not what stands before them: the last position of each,
 // the tiles made of those, and maybe the first.
 struct Reach {

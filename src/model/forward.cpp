@@ -51,6 +51,7 @@ Result<Forward> Forward::create(std::shared_ptr<const Model> model, const Cpu& c
   forward.tiles_ = forward.plan_.locate(values.tiles);
   forward.output_row_ = forward.plan_.locate(values.output_row);
   forward.logits_ = forward.plan_.locate(values.logits);
+  forward.logits_wanted_ = forward.plan_.locate(values.logits_wanted);
   forward.choice_ = forward.plan_.locate(values.choice);
   KEDGE_TRY(forward.need_, Buffer::create(static_cast<std::size_t>(options.max_outputs), "forward",
                                           options.allocator));
@@ -243,6 +244,7 @@ Status Forward::evaluate(std::span<const Row> rows, const Pass& pass) noexcept {
   top_count_ = wants_top ? pass.top : 0;
   if (plan_.accelerated() != nullptr)
     return run_there(count, outputs, wants_top, wants_logits, pass.cancel);
+  *logits_wanted_.as<std::int32_t>() = wants_top || wants_logits ? 1 : 0;
   KEDGE_CHECK(plan_.run(count, outputs, pass.cancel));
   place_top(top_count_, top_memory_.data());
   if (!wants_top) return {};

@@ -109,8 +109,9 @@ class Builder {
               graph_.activation(product_input(graph_, w.output), c_.width, Graph::Extent::outputs));
     KEDGE_CHECK(graph_.add<op::RmsNorm>({last, w.output_norm, h, c_.norm_eps}));
     KEDGE_TRY(v_.logits, graph_.kept(Element::f32, c_.vocabulary, Graph::Extent::outputs));
-    KEDGE_CHECK(graph_.add<op::Matmul>({h, w.output, {}, v_.logits}));
-    KEDGE_TRY(v_.choice, add_argmax(graph_, v_.logits));
+    KEDGE_TRY(const Head made, add_head(graph_, h, w.output, v_.logits));
+    v_.choice = made.choice;
+    v_.logits_wanted = made.logits_wanted;
     return v_;
   }
 

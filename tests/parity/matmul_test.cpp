@@ -10,7 +10,7 @@
 #include "cases/quantize_rows.hpp"
 #include "cases/row_lookup.hpp"
 #include "kedge/backend/cpu.hpp"
-#include "kedge/kernel/cpu/matmul.hpp"
+#include "kedge/kernel/cpu/matmul_argmax.hpp"
 #include "kedge/kernel/cpu/quantize_rows.hpp"
 #include "kedge/kernel/cpu/row_lookup.hpp"
 #include "kedge/kernel/ref/matmul.hpp"
@@ -154,6 +154,50 @@ TEST(Matmul, ResidualMayBeTheOutput) {
   in_place.y = a.residual;
   run<op::Matmul>(cpu::Isa::best, in_place, 18);
   EXPECT_EQ(std::memcmp(in_place.y.data, a.y.data, a.y.bytes()), 0);
+}
+
+// The head gives the bytes of matmul and of argmax behind it, with its logits and without.
+TEST(MatmulArgmax, IsMatmulAndArgmax) {
+  constexpr std::int64_t most = 19, outputs = 1300, width = 256;
+  for (const Element element : {Element::q4_0, Element::q6_k, Element::f16}) {
+    cases::Workspace w(seed);
+    const Tensor x = w.random(1, 1.0f, most, width);
+    x.row<float>(3)[77] = std::numeric_limits<float>::quiet_NaN();
+    op::MatmulArgmax::Args a;
+    a.x = x;
+    a.weight = packed(w, cases::random_matrix(w, element, 2, 1.0f, outputs, width));
+    if (is_quantized(element)) {
+      a.x = w.make(Element::q8_act, most, width);
+      run<op::QuantizeRows>(cpu::Isa::best, {x, a.x}, most);
+    }
+    a.wanted = w.make(Element::i32, 1);
+    ASSERT_TRUE(op::MatmulArgmax::infer(a));
+    op::Argmax::Args apart;
+    apart.x = w.make(Element::f32, most, outputs);
+    ASSERT_TRUE(op::Argmax::infer(apart));
+    for (Tensor* t : {&a.y, &a.index, &a.value, &a.chunk_index, &a.chunk_value, &apart.index,
+                      &apart.value, &apart.chunk_index, &apart.chunk_value})
+      t->data = w.allocate(t->bytes());
+    for (const cpu::Isa isa : isas())
+      for (const std::int64_t rows : {1, 5, 16, 19})
+        for (const int wanted : {0, 1}) {
+          SCOPED_TRACE(testing::Message() << to_string(element) << " on " << to_string(isa) << ", "
+                                          << rows << " rows, wanted " << wanted);
+          for (const Tensor* t : {&a.y, &a.index, &a.value}) clear(*t);
+          *a.wanted.as<std::int32_t>() = wanted;
+          run<op::MatmulArgmax>(isa, a, rows, 3);
+          run<op::Matmul>(isa, {a.x, a.weight, {}, apart.x}, rows);
+          run<op::Argmax>(isa, apart, rows);
+          const auto same = [rows](const Tensor& p, const Tensor& q) {
+            return std::memcmp(p.data, q.data, static_cast<std::size_t>(rows * p.width()) * 4) == 0;
+          };
+          EXPECT_TRUE(same(a.index, apart.index));
+          EXPECT_TRUE(same(a.value, apart.value));
+          EXPECT_TRUE(rows <= 3 || *a.index.row<std::int32_t>(3) == -1);
+          EXPECT_TRUE(wanted == 0 || same(a.y, apart.x));
+        }
+    EXPECT_TRUE(w.intact());
+  }
 }
 
 TEST(Matmul, NaNInActivationsReachesTheOutput) {

@@ -7,7 +7,7 @@
 #include <string_view>
 #include <vector>
 
-#include "kedge/op/matmul.hpp"
+#include "kedge/op/matmul_argmax.hpp"
 
 namespace kedge::tools {
 
@@ -16,8 +16,10 @@ namespace {
 // Products differ by their weight, other operators hardly within a model.
 std::string label(const cpu::Phase& phase, const cpu::Launch& launch) {
   std::string text = phase.op;
-  if (text == op::Matmul::name) {
-    const Tensor& weight = static_cast<const op::Matmul::Args*>(phase.args)->weight;
+  const bool head = text == op::MatmulArgmax::name && phase.part == 0;
+  if (text == op::Matmul::name || head) {
+    const Tensor& weight = head ? static_cast<const op::MatmulArgmax::Args*>(phase.args)->weight
+                                : static_cast<const op::Matmul::Args*>(phase.args)->weight;
     text += fmt::format(" {}x{} {}", weight.rows(), weight.width(), to_string(weight.element));
   } else if (phase.part > 0) {
     text += fmt::format(", phase {}", phase.part + 1);

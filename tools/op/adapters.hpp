@@ -64,8 +64,9 @@ struct Adapter<op::Rope> {
   static void finish(const OperatorCall&, const op::Rope::Args&, Memory&, OperatorResult&) {}
 };
 
-template <>
-struct Adapter<op::Matmul> {
+// Of matmul and of what has its x and weight.
+template <class Op>
+struct ProductAdapter {
   static void describe(OperatorFields& f) {
     f.settings.push_back({"x", "f32 or q8_act", "q8_act",
                           "for a weight in blocks, on reference and cpu: whether x is rounded"});
@@ -74,7 +75,7 @@ struct Adapter<op::Matmul> {
         "cpu\nwants it. Vulkan takes it as it is: compare with --backend reference --set x=f32");
     f.notes.push_back("the weight is packed into panels of 16 rows for the cpu");
   }
-  static void prepare(OperatorCall& call, op::Matmul::Args& a, Memory& memory) {
+  static void prepare(OperatorCall& call, typename Op::Args& a, Memory& memory) {
     const std::string x = take_setting(call, "x", "q8_act");
     if (x != "q8_act" && x != "f32")
       bad_usage("--set x", "expected f32 or q8_act, found \"{}\"", x);
@@ -100,8 +101,13 @@ struct Adapter<op::Matmul> {
       a.weight.layout = Layout::panel16;
     }
   }
-  static void finish(const OperatorCall&, const op::Matmul::Args&, Memory&, OperatorResult&) {}
+  static void finish(const OperatorCall&, const typename Op::Args&, Memory&, OperatorResult&) {}
 };
+
+template <>
+struct Adapter<op::Matmul> : ProductAdapter<op::Matmul> {};
+template <>
+struct Adapter<op::MatmulArgmax> : ProductAdapter<op::MatmulArgmax> {};
 
 // One sequence in pages of its own, from k and v as they are.
 template <>

@@ -121,8 +121,9 @@ class KEDGE_API Forward {
   Plan top_plan_;   // on an accelerator: the largest logits of every output, max_top of them
   Plan copy_plan_;  // on one whose memory the host does not read: whole logits of every output
   Tensor token_, position_, sequence_, slot_, parent_, tiles_, output_row_, logits_, choice_;
-  Buffer need_;        // of every output
-  Buffer top_memory_;  // of all that top_ points at
+  Tensor logits_wanted_;  // on the CPU
+  Buffer need_;           // of every output
+  Buffer top_memory_;     // of all that top_ points at
   op::TopK::Args top_;
   std::int64_t top_count_ = 0;  // that the last pass was asked for
 };

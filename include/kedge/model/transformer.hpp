@@ -23,6 +23,7 @@ struct PassValues {
   Tensor features;                   // f32 [rows, taps * width]; empty without taps
   Tensor output_row;                 // i32 [1, outputs]: the rows whose logits are wanted
   Tensor logits;                     // f32 [outputs, vocabulary]
+  Tensor logits_wanted;              // i32 [1], 0: logits are not needed; empty: always made
   Tensor choice;                     // i32 [outputs, 1]: the largest logit, -1 when one is NaN
 };
 

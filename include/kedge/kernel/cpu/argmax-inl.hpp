@@ -11,10 +11,7 @@ namespace kedge::inline KEDGE_ABI::cpu {
 namespace KEDGE_ISA {
 namespace {
 
-struct Best {
-  std::int32_t index;  // -1: there was a NaN
-  float value;
-};
+using Best = ArgmaxBest;
 
 // The first largest value of each lane, and the entry at which the 16 that it is of begin.
 struct Lanes {
@@ -87,13 +84,8 @@ void argmax_chunks(const void* args, const Launch&, std::size_t begin, std::size
 void argmax_rows(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const op::Argmax::Args*>(args);
   for (auto r = static_cast<std::int64_t>(begin); r < static_cast<std::int64_t>(end); ++r) {
-    const float* value = a.chunk_value.row<float>(r);
-    const std::int32_t* index = a.chunk_index.row<std::int32_t>(r);
-    std::int64_t best = 0;
-    for (std::int64_t c = 0; c < a.chunk_index.width() && index[best] >= 0; ++c)
-      if (index[c] < 0 || value[c] > value[best]) best = c;
-    *a.index.row<std::int32_t>(r) = index[best];
-    *a.value.row<float>(r) = value[best];
+    choose_chunk(a.chunk_value.row<float>(r), a.chunk_index.row<std::int32_t>(r),
+                 a.chunk_index.width(), *a.value.row<float>(r), *a.index.row<std::int32_t>(r));
   }
 }
 
@@ -101,6 +93,7 @@ void argmax_rows(const void* args, const Launch&, std::size_t begin, std::size_t
 }  // namespace KEDGE_ISA
 
 extern const ArgmaxUnit KEDGE_UNIT(argmax);
-const ArgmaxUnit KEDGE_UNIT(argmax) = {KEDGE_ISA::argmax_chunks, KEDGE_ISA::argmax_rows};
+const ArgmaxUnit KEDGE_UNIT(argmax) = {KEDGE_ISA::argmax_chunks, KEDGE_ISA::argmax_rows,
+                                       KEDGE_ISA::best_of};
 
 }  // namespace kedge::inline KEDGE_ABI::cpu

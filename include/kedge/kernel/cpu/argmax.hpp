@@ -9,10 +9,25 @@
 namespace kedge::inline KEDGE_ABI {
 
 namespace cpu {
+struct ArgmaxBest {
+  std::int32_t index;  // -1: there was a NaN
+  float value;
+};
 struct ArgmaxUnit {
   PhaseBody chunks, rows;
+  ArgmaxBest (*best)(const float* x, int n) noexcept;  // n > 0
 };
 KEDGE_DECLARE_UNITS(ArgmaxUnit, argmax)
+
+// The first chunk of a row whose best is largest; a NaN above all.
+KEDGE_INLINE void choose_chunk(const float* values, const std::int32_t* indices,
+                               std::int64_t chunks, float& value, std::int32_t& index) noexcept {
+  std::int64_t best = 0;
+  for (std::int64_t c = 0; c < chunks && indices[best] >= 0; ++c)
+    if (indices[c] < 0 || values[c] > values[best]) best = c;
+  index = indices[best];
+  value = values[best];
+}
 }  // namespace cpu
 
 template <>

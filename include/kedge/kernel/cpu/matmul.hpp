@@ -20,7 +20,8 @@ inline MatmulTask matmul_task(const op::Matmul::Args& a) noexcept {
           static_cast<std::int64_t>(row_bytes(a.x.element, width)),
           a.residual.empty() ? nullptr : a.residual.as<float>(),
           op::Matmul::is_bias(a.residual) ? 0 : a.weight.rows(),
-          a.y.as<float>()};
+          a.y.as<float>(),
+          a.weight.rows()};
 }
 
 template <Isa isa>

@@ -17,7 +17,7 @@ constexpr int least_columns = body_columns < 2 ? 1 : body_columns / 2;  // of a 
 constexpr int cached_strip_blocks = 8;
 // Models as narrow as this are so small that what memory gains by short strips is less than what
 // many columns lose by them.
-constexpr std::int64_t narrow_width = 1024;
+constexpr std::int64_t narrow_width = 768;
 template <class Format>
 constexpr int wide_strip_blocks = Format::bytes < 512 ? 4 : 2;
 

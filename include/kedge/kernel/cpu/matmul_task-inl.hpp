@@ -51,7 +51,8 @@ struct Task : MatmulTask {
   const std::byte* weight_end;  // of this worker's panels: nothing behind it is worth fetching
 
   KEDGE_INLINE Task(const MatmulTask& task, std::size_t end)
-      : MatmulTask(task), weight_end(weight + end * panel_bytes) {}
+      : MatmulTask(task),
+        weight_end(weight + (worth_fetching > end ? worth_fetching : end) * panel_bytes) {}
 };
 // Computes `columns` rows of y from `row` for panels [begin, end). `ahead` is prefetch_ahead, or 0
 // when the panels are in the cache already.
@@ -73,7 +74,7 @@ KEDGE_INLINE void store_outputs(const Task& t, std::int64_t panel, std::int64_t 
   const std::int64_t first = panel * panel_rows;
   const auto left = static_cast<int>(t.outputs - first < 16 ? t.outputs - first : 16);
   for (int c = 0; c < columns; ++c) {
-    const std::int64_t at = (row + c) * t.outputs + first;
+    const std::int64_t at = (row + c) * t.y_stride + first;
     F32x16 sum = load(sums[c]);
     if (t.residual != nullptr)
       sum = add(sum, load_first(t.residual + (row + c) * t.residual_stride + first, left));

@@ -20,6 +20,8 @@ struct MatmulTask {
   const float* residual;         // null: none
   std::int64_t residual_stride;  // values from row to row; 0 for a bias
   float* y;
+  std::int64_t y_stride;           // values from row to row
+  std::size_t worth_fetching = 0;  // panels from `weight` on that are read soon; 0: those of a call
 };
 
 struct MatmulUnit {
