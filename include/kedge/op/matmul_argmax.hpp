@@ -1,7 +1,7 @@
-// matmul_argmax: a model's head, y[r][n] = sum_k x[r][k] weight[n][k] and the index and value of each
-// row's largest y, found while the products are at hand. Greedy decoding needs no more than that:
-// logits of a large vocabulary would go to memory and come back. Bytes are those of matmul and of
-// argmax behind it. Runs for the rows whose logits are wanted, as argmax does.
+// matmul_argmax: a model's head, y[r][n] = sum_k x[r][k] weight[n][k] and the index and value of
+// each row's largest y, found while the products are at hand. Greedy decoding needs no more than
+// that: logits of a large vocabulary would go to memory and come back. Bytes are those of matmul
+// and of argmax behind it. Runs for the rows whose logits are wanted, as argmax does.
 #pragma once
 
 #include "kedge/op/argmax.hpp"

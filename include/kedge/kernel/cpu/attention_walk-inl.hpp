@@ -196,7 +196,7 @@ KEDGE_INLINE float* record_of(const Attention::Args& a, std::int64_t row, std::i
   return a.scratch.as<float>() + ((row * extent[1] + head) * extent[2] + split) * extent[3];
 }
 
-// Few rows, first phase: unit = (tile, head, split), splits side by side.
+// Apart, first phase: unit = (tile, head, split), splits side by side.
 template <class Mask>
 void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end) noexcept {
   const auto* tiles = a.tiles.as<Attention::Tile>() + 1;
@@ -219,7 +219,7 @@ void attend_splits(const Attention::Args& a, std::size_t begin, std::size_t end)
   }
 }
 
-// Few rows, second phase: unit = (row, head).
+// Apart, second phase: unit = (row, head).
 void fold_splits(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const Attention::Args*>(args);
   const auto width = static_cast<int>(Attention::layout(a).value_width());
@@ -237,7 +237,7 @@ void fold_splits(const void* args, const Launch&, std::size_t begin, std::size_t
   }
 }
 
-// Many rows: unit = (head, tile). Tiles are taken from both ends in turn, since later ones have
+// As one: unit = (head, tile). Tiles are taken from both ends in turn, since later ones have
 // more keys and a worker gets neighbouring units.
 template <class Mask>
 void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) noexcept {
@@ -279,7 +279,7 @@ void attend_tiles(const Attention::Args& a, std::size_t begin, std::size_t end) 
 template <class Mask>
 void attend(const void* args, const Launch& launch, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const Attention::Args*>(args);
-  if (launch.rows <= Attention::few_rows) attend_splits<Mask>(a, begin, end);
+  if (attention_apart(a, launch)) attend_splits<Mask>(a, begin, end);
   else attend_tiles<Mask>(a, begin, end);
 }
 

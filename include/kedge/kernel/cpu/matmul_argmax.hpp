@@ -21,8 +21,7 @@ void matmul_argmax(const void* args, const Launch& launch, std::size_t begin,
   constexpr auto panels = static_cast<std::size_t>(chunk / panel_rows);
   const auto& a = *static_cast<const MatmulArgmax::Args*>(args);
   const std::int64_t rows = launch.outputs, all = a.weight.rows();
-  const bool wanted =
-      a.wanted.empty() || *a.wanted.as<std::int32_t>() != 0 || rows > room_rows;
+  const bool wanted = a.wanted.empty() || *a.wanted.as<std::int32_t>() != 0 || rows > room_rows;
   alignas(64) float room[room_rows * chunk];
   const MatmulTask whole = matmul_task(MatmulArgmax::product(a));
   for (std::size_t unit = begin; unit < end; ++unit) {
