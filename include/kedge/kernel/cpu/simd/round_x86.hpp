@@ -18,7 +18,7 @@ KEDGE_INLINE bool store_rounded(__m256i q, __m256i fours, float d, BlockQ8Act& b
   const __m256 scale = _mm256_set1_ps(d);
   const __m256 scales = _mm256_blend_ps(_mm256_mul_ps(_mm256_cvtepi32_ps(all), scale), scale, 1);
   const __m256i rest = _mm256_blend_epi32(fields, _mm256_castps_si256(scales), 3);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(block.q), q);
-  _mm256_store_si256(reinterpret_cast<__m256i*>(&block.d), rest);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(block.q), q);
+  _mm256_storeu_si256(reinterpret_cast<__m256i*>(&block.d), rest);
   return true;
 }
