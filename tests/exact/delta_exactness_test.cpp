@@ -227,7 +227,7 @@ TEST(DeltaExact, TreesAreTheirLinearRuns) {
     for (const TestedKind isa : tested_kinds()) {
       const DeltaWorld world(shape, prefix + most, seed());
       const Tested& cpu = make_tested(isa);
-      for (int trial = 0; trial < 4; ++trial) {
+      for (int trial = 0; trial < 6; ++trial) {
         const auto rows = static_cast<std::int32_t>(2 + random() % (most - 1));
         std::vector<std::int32_t> parent;
         std::vector<bool> by_plane;
@@ -239,6 +239,9 @@ TEST(DeltaExact, TreesAreTheirLinearRuns) {
           by_plane.push_back(trial == 0 || (trial != 1 && random() % 2 == 0));
           how += " " + std::to_string(parent.back()) + (by_plane.back() ? "p" : "r");
         }
+        // The state after the records, or after some row, goes to plane 1.
+        const auto base_after = static_cast<std::int32_t>(
+            trial == 3 || trial == 5 ? random() % static_cast<std::uint64_t>(rows + 1) : 0);
         // The tree's incoming state has a plane and two records behind it.
         DeltaWorld::Memory memory(world, 2 + most, most + 2);
         world.pass(cpu, memory, DeltaWorld::range(0, prefix),
@@ -252,6 +255,7 @@ TEST(DeltaExact, TreesAreTheirLinearRuns) {
                                      run.plane = 0;
                                      run.replay = 2;
                                      if (trial % 2 == 1) run.base_plane = 1;
+                                     run.base_after = base_after;
                                      for (std::int32_t r = 0; r < rows; ++r) {
                                        op::RecurrentStep& step = op::recurrent_step(steps, r);
                                        step.parent = parent[static_cast<std::size_t>(r)];
@@ -277,6 +281,10 @@ TEST(DeltaExact, TreesAreTheirLinearRuns) {
           if (by_plane[static_cast<std::size_t>(r)]) {
             ASSERT_TRUE(same(alone.plane(0), memory.plane(2 + r)))
                 << "state of row " << r << ", " << how;
+          }
+          if (r + 1 == base_after) {
+            ASSERT_TRUE(same(alone.plane(0), memory.plane(1)))
+                << "base after " << base_after << ", " << how;
           }
         }
       }

@@ -14,8 +14,10 @@
 // two registers of a key sharing the broadcasts of k, q and k'. They lie side by side: 4 KiB apart,
 // a load would wait for the store that went before it, whose address has the same low bits. kv of a
 // run's first row, and of a row whose parent is not the row before it, takes a sweep of its own. A
-// plane that a row leaves is written in the same sweep. y and kv are two chains each, of even and
-// odd keys.
+// plane that a row leaves is written in the same sweep, except one in the midst of a run, which the
+// rows after it bring out line by line, as all rows of a run bring in what the next unit begins
+// with: in one sweep, memory would take as long as the arithmetic of four. y and kv are two chains
+// each, of even and odd keys.
 #include "kedge/kernel/cpu/float_row.hpp"
 #include "kedge/kernel/cpu/gated_delta.hpp"
 #include "kedge/kernel/cpu/simd/math-inl.hpp"
@@ -105,7 +107,15 @@ struct Places {
   float* local;  // what the next row reads
   float* plane;  // what stays
   int keys;
-  const float* ahead = nullptr;  // what the next unit begins with
+};
+
+// What a sweep does for memory beside its own work, at every second key.
+struct Aside {
+  const float* ahead;  // the next unit's state: a line is fetched here,
+  int step;            // and so many values further the next time
+  // A state that stays, `line` values between its lines: one is brought to its plane.
+  const float* kept = nullptr;
+  float* plane = nullptr;
 };
 
 template <int blocks>
@@ -125,9 +135,6 @@ KEDGE_INLINE void step(const Places& p, int i, const float* k, const float* e, F
                        const F32x16* delta, F32x16* s) {
   const F32x16 key = set1(k[i]);
   if constexpr (channel) decay = set1(e[i]);
-  // The last row of a run: while its plane goes out, the next unit's state comes in.
-  if constexpr (!local)
-    for (int b = 0; b < blocks; ++b) prefetch(p.ahead + i * stride + 16 * b);
   for (int b = 0; b < blocks; ++b)
     s[b] = fma(key, delta[b], mul(decay, load(p.from + i * stride + 16 * b)));
   for (int b = 0; b < blocks; ++b) {
@@ -143,11 +150,18 @@ KEDGE_INLINE void accumulate(F32x16* chain, const F32x16* s, float factor) {
   for (int b = 0; b < blocks; ++b) chain[b] = fma(s[b], f, chain[b]);
 }
 
+// Values from a register of a key to the next one of these columns: a line.
+template <int blocks>
+constexpr int line = stride / blocks;
+
 // The sweep of a row. y and kv: sums per register. `next`: a row follows, which reads `local`.
-template <int blocks, bool channel, bool next, Leave plane>
-__attribute__((noinline)) void advance(const Places& places, const RowKeys& row,
-                                       const F32x16* delta_, F32x16* y, F32x16* kv) {
+// `lines` are fetched at a time; `bring`: a state that stays is brought out.
+template <int blocks, bool channel, bool next, Leave plane, int lines, bool bring>
+__attribute__((noinline)) void advance(const Places& places, const Aside& beside,
+                                       const RowKeys& row, const F32x16* delta_, F32x16* y,
+                                       F32x16* kv) {
   const Places p = places;
+  Aside aside = beside;
   const float *k = row.k, *q = row.q, *ahead = row.next, *e = row.e;
   F32x16 delta[blocks], s[blocks];
   for (int b = 0; b < blocks; ++b) delta[b] = delta_[b];
@@ -157,6 +171,13 @@ __attribute__((noinline)) void advance(const Places& places, const RowKeys& row,
   look.begin();
   int i = 0;
   for (; i + 2 <= p.keys; i += 2) {
+    for (int l = 0; l < lines; ++l) prefetch(aside.ahead + l * line<blocks>);
+    aside.ahead += aside.step;
+    if constexpr (bring) {
+      stream(aside.plane, load(aside.kept));
+      aside.kept += line<blocks>;
+      aside.plane += line<blocks>;
+    }
     step<blocks, channel, next, plane>(p, i, k, e, decay, delta, s);
     accumulate<blocks>(out.even, s, q[i]);
     if constexpr (next) accumulate<blocks>(look.even, s, ahead[i]);
@@ -211,6 +232,7 @@ struct Columns {
   int width;                 // columns, at most 16 * blocks
   int block_width;           // columns of the block that they are in
   float* local;              // stride * key_dim
+  float* spare;              // the same again
   bool based = false;
 
   std::int64_t key_at = GatedDelta::key_head(a, head) * a.key_dim;
@@ -305,14 +327,41 @@ struct Columns {
   KEDGE_INLINE static bool aligned(const float* p) {
     return reinterpret_cast<std::uintptr_t>(p) % 64 == 0;
   }
-  template <bool next>
-  KEDGE_INLINE static void sweep(Leave leave, const Places& places, const RowKeys& row,
-                                 const F32x16* delta, F32x16* y, F32x16* kv) {
-    if (leave == Leave::nothing)
-      advance<blocks, channel, next, Leave::nothing>(places, row, delta, y, kv);
-    else if (leave == Leave::stored)
-      advance<blocks, channel, next, Leave::stored>(places, row, delta, y, kv);
-    else advance<blocks, channel, next, Leave::streamed>(places, row, delta, y, kv);
+
+  // Sweeps that a state in memory is shared among, a line at two keys of each.
+  static constexpr int sharing = 2 * blocks;
+  // Lines of `aside.kept` that are not in its plane yet.
+  int left = 0;
+
+  void keep(Aside& aside, std::int32_t index) {
+    aside.kept = local;
+    aside.plane = plane(index);
+    left = a.key_dim * blocks;
+    float* other = spare;
+    spare = local;
+    local = other;
+  }
+  // After `done` lines; the last ones, too few for a sweep, and all if nothing follows, at once.
+  void brought(Aside& aside, int done, bool last) {
+    left -= done;
+    aside.kept += done * line<blocks>;
+    aside.plane += done * line<blocks>;
+    if (left >= a.key_dim / 2 && !last) return;
+    for (int i = 0; i < left; ++i)
+      stream(aside.plane + i * line<blocks>, load(aside.kept + i * line<blocks>));
+    aside.kept = nullptr;
+  }
+
+  template <bool next, int lines>
+  KEDGE_INLINE static void sweep(Leave leave, const Places& places, const Aside& aside,
+                                 const RowKeys& row, const F32x16* delta, F32x16* y, F32x16* kv) {
+    const auto with = [&]<Leave plane, bool bring>() {
+      advance<blocks, channel, next, plane, lines, bring>(places, aside, row, delta, y, kv);
+    };
+    if (leave == Leave::stored) with.template operator()<Leave::stored, false>();
+    else if (leave == Leave::streamed) with.template operator()<Leave::streamed, false>();
+    else if (aside.kept == nullptr) with.template operator()<Leave::nothing, false>();
+    else with.template operator()<Leave::nothing, true>();
   }
 
   // What the sweep of `row` reads lies far from what this one reads: no hardware sees it coming.
@@ -334,9 +383,16 @@ struct Columns {
     const float* from = nullptr;
     F32x16 kv[blocks], delta[blocks], y[blocks];
     const std::int32_t end = run.first + run.rows;
+    // The state that lies behind this one is fetched by all rows, or by the last one where they are
+    // too few; from further away than the rows of many it would be gone before it is wanted.
+    constexpr int most = 2 * stride;
+    const int fetching = run.rows < sharing ? 1 : run.rows < most ? run.rows : most;
+    const int each = (most + fetching - 1) / fetching;
+    Aside aside{plane(run.plane < 0 ? 0 : run.plane) + stride * a.key_dim, 0};
     for (std::int32_t r = run.first; r < end; ++r) {
       const op::RecurrentStep& at = op::recurrent_step(a.steps, r);
       if (from == nullptr) {
+        if (aside.kept != nullptr) brought(aside, 0, true);
         from = at.parent < 0 ? incoming() : state_after(at.parent);
         project<blocks>(from, a.key_dim, row_keys(r), kv);
       }
@@ -355,20 +411,28 @@ struct Columns {
       // A padded block, or one that goes to two planes, passes through `local`.
       const bool direct = kept >= 0 && full();
       const bool through = kept >= 0 && !next && !direct;
-      const Places places{from, local, direct ? plane(kept) : local, a.key_dim,
-                          plane(run.plane < 0 ? 0 : run.plane) + stride * a.key_dim};
+      // Brought out by the rows that follow.
+      const bool later = direct && base && at.plane < 0 && next && end - r > sharing &&
+                         aside.kept == nullptr && aligned(plane(kept));
+      const Places places{from, local, direct ? plane(kept) : local, a.key_dim};
       const RowKeys row{scratch + keys + key_at, scratch + key_at, e,
                         next ? row_keys(r + 1) : nullptr};
-      const Leave leave = direct    ? aligned(places.plane) ? Leave::streamed : Leave::stored
+      const Leave leave = later     ? Leave::nothing
+                          : direct  ? aligned(places.plane) ? Leave::streamed : Leave::stored
                           : through ? Leave::stored
                                     : Leave::nothing;
+      aside.step = end - r <= fetching ? each : 0;
       if (r + 1 < end) fetch(r + 1);
-      if (next) sweep<true>(leave, places, row, delta, y, kv);
-      else sweep<false>(leave, places, row, delta, y, kv);
+      if (next) sweep<true, 1>(leave, places, aside, row, delta, y, kv);
+      else if (fetching > 1) sweep<false, 1>(leave, places, aside, row, delta, y, kv);
+      else sweep<false, sharing>(leave, places, aside, row, delta, y, kv);
+      aside.ahead += a.key_dim / 2 * aside.step;
+      if (aside.kept != nullptr) brought(aside, leave == Leave::nothing ? a.key_dim / 2 : 0, !next);
       if (kept >= 0 && !direct) write(local, kept);
       if (base && kept != run.base_plane) write(direct ? plane(kept) : local, run.base_plane);
       give(float_row(a.y, r) + value_at, y);
       from = next ? local : nullptr;
+      if (later) keep(aside, kept);
     }
   }
 };
@@ -377,7 +441,7 @@ template <bool channel>
 void delta_rows(const void* args, const Launch&, std::size_t begin, std::size_t end) noexcept {
   const auto& a = *static_cast<const GatedDelta::Args*>(args);
   const op::DeltaLayout layout{a.key_dim, a.value_dim};
-  alignas(64) float local[stride * GatedDelta::max_dim];
+  alignas(64) float local[stride * GatedDelta::max_dim], spare[stride * GatedDelta::max_dim];
   const auto groups = static_cast<std::size_t>(delta_groups(a));
   const auto heads = static_cast<std::size_t>(a.value_heads);
   for (std::size_t unit = begin; unit < end; ++unit) {
@@ -390,11 +454,12 @@ void delta_rows(const void* args, const Launch&, std::size_t begin, std::size_t 
       const std::int64_t first = block * stride + column;
       const int left = columns - column;
       if (together == 2 && left > 16) {
-        Columns<together, channel>{a, run, head, first, left, columns, local}.go();
+        Columns<together, channel>{a, run, head, first, left, columns, local, spare}.go();
         column = columns;
       } else {
         const int width = left < 16 ? left : 16;
-        Columns<1, channel>{a, run, head, first, width, columns, local + column}.go();
+        Columns<1, channel>{a, run, head, first, width, columns, local + column, spare + column}
+            .go();
         column += 16;
       }
     }
