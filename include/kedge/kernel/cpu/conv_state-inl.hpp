@@ -1,7 +1,9 @@
 // conv_state micro-kernel. Plan, per unit (256 channels): for each row find the W columns that it
 // sees (ancestors in the pass, then the ring), at most 8 pointers; then per 16 channels one chain
-// of fused multiply-adds over them and SiLU. After all rows, the columns that are kept are copied:
-// a new one may take the slot of one that a row still had to read.
+// of fused multiply-adds over them and SiLU. Columns that are kept are copied while the next unit's
+// rows are computed, a row's behind each row, so that memory never has to take more of them at once
+// than a core can hold back; not before all rows of their own unit, as a new one may take the slot
+// of one that a row still has to read.
 #include "kedge/kernel/cpu/conv_state.hpp"
 #include "kedge/kernel/cpu/float_row.hpp"
 #include "kedge/kernel/cpu/simd/math-inl.hpp"
@@ -81,6 +83,11 @@ void channels_of_rows(const void* args, const Launch&, std::size_t begin,
   const std::int64_t channels = a.x.width();
   const float* weight = a.weight.as<float>();
   const float* bias = a.bias.empty() ? nullptr : a.bias.as<float>();
+  const auto keep_row = [&](std::int32_t row, const RowChunk& of) {
+    if (const std::int32_t slot = op::recurrent_step(a.steps, row).column; slot >= 0)
+      keep(float_row(a.window, slot), float_row(a.x, row), of.begin, of.end);
+  };
+  RowChunk last{};
   for (std::size_t unit = begin; unit < end; ++unit) {
     const RowChunk chunk = row_chunk(unit, channels, elementwise_chunk);
     const std::int64_t whole = chunk.begin + (chunk.end - chunk.begin) / 16 * 16;
@@ -92,13 +99,13 @@ void channels_of_rows(const void* args, const Launch&, std::size_t begin,
         const bool plain = taps == 4 && t.first == 0;
         if (plain) convolve<4>(weight, channels, bias, t, chunk.begin, whole, y);
         convolve_any(weight, channels, bias, t, taps, plain ? whole : chunk.begin, chunk.end, y);
+        keep_row(r, last);
       }
     }
-    const std::int32_t rows = a.runs.as<op::RecurrentHeader>()->rows;
-    for (std::int32_t r = 0; r < rows; ++r)
-      if (const std::int32_t slot = op::recurrent_step(a.steps, r).column; slot >= 0)
-        keep(float_row(a.window, slot), float_row(a.x, r), chunk.begin, chunk.end);
+    last = chunk;
   }
+  const std::int32_t rows = a.runs.as<op::RecurrentHeader>()->rows;
+  for (std::int32_t r = 0; r < rows; ++r) keep_row(r, last);
   stream_end();
 }
 
