@@ -165,29 +165,28 @@ KEDGE_INLINE void multiply_block(const typename Format::Super& super, int part, 
 
 template <class Format>
 constexpr std::size_t super_bytes = Format::header + Format::blocks* Format::bytes;
+// Of a superblock's header each block counts a share.
+template <class Format>
+constexpr std::size_t block_share = (super_bytes<Format> + Format::blocks - 1) / Format::blocks;
 
 // Blocks of 32 [first, last) along the rows of a panel, added to `sums`. `super` is of the
 // superblock that they lie in.
 template <class Format, int columns>
-KEDGE_INLINE void multiply_strip(const Task& t, const std::byte* panel, std::int64_t first,
-                                 std::int64_t last, const typename Format::Super& super,
-                                 const std::byte* x, std::size_t ahead, float (*sums)[16]) {
-  // Of a superblock's header each block fetches its share.
-  constexpr std::size_t share = (super_bytes<Format> + Format::blocks - 1) / Format::blocks;
-  constexpr int lines = static_cast<int>((share + 63) / 64);
+KEDGE_INLINE void multiply_strip(const std::byte* panel, std::int64_t first, std::int64_t last,
+                                 const typename Format::Super& super, const std::byte* x,
+                                 std::int64_t x_stride, const Fetch& fetch, float (*sums)[16]) {
   F32x16 acc[columns];
   unrolled<columns>([&](int c) KEDGE_LAMBDA { acc[c] = load(sums[c]); });
   auto part = static_cast<int>(first % Format::blocks);
-  const std::size_t start = static_cast<std::size_t>(first / Format::blocks) * super_bytes<Format>;
-  std::size_t at = start + Format::header + static_cast<std::size_t>(part) * Format::bytes;
-  std::size_t fetched = start + static_cast<std::size_t>(part) * share + ahead;
+  const std::byte* p = panel +
+                       static_cast<std::size_t>(first / Format::blocks) * super_bytes<Format> +
+                       Format::header + static_cast<std::size_t>(part) * Format::bytes;
   x += first * static_cast<std::int64_t>(sizeof(BlockQ8Act));
+  Fetched fetched;
   for (std::int64_t i = first; i < last; ++i, ++part) {
-    const std::byte* next = prefetch_at(t, panel, fetched, streams);
-    unrolled<lines>([&](int l) KEDGE_LAMBDA { prefetch(next + 64 * l); });
-    multiply_block<Format, columns>(super, part, panel + at, x, t.x_stride, acc);
-    at += Format::bytes;
-    fetched += share;
+    fetch_step(fetch, fetched);
+    multiply_block<Format, columns>(super, part, p, x, x_stride, acc);
+    p += Format::bytes;
     x += sizeof(BlockQ8Act);
   }
   unrolled<columns>([&](int c) KEDGE_LAMBDA { store(sums[c], acc[c]); });

@@ -83,9 +83,7 @@ struct FloatStrip {
   std::int64_t x_stride;     // bytes
   float (*sums)[16];         // of the columns, loaded and stored
   std::int64_t sums_stride;  // rows from panel to panel
-  // What it asks the memory for: so many bytes with every step from each of these.
-  const std::byte* next[streams];
-  std::size_t fetch;
+  Fetch fetch;
 };
 
 template <class Format, int columns, int panels>
@@ -103,11 +101,10 @@ __attribute__((noinline)) void multiply_floats(
     weight += steps * panel_rows;
     x += steps * sizeof(float);
   };
-  std::size_t asked = 0, fetched = 0;
+  Fetched fetched;
   std::int64_t left = s.width;
   for (; left >= float_steps; left -= float_steps) {
-    for (asked += s.fetch; fetched < asked; fetched += 64)
-      unrolled<streams>([&](int i) KEDGE_LAMBDA { prefetch(s.next[i] + fetched); });
+    fetch_step(s.fetch, fetched);
     unrolled<float_steps / loaded>([&](int) KEDGE_LAMBDA { take(Index<loaded>{}); });
   }
   for (; left > 0; --left) take(Index<1>{});
@@ -147,6 +144,7 @@ KEDGE_INLINE void float_tile(const Task& t, std::int64_t panel, int panels, std:
   const std::byte* weight = t.weight + static_cast<std::size_t>(panel) * t.panel_bytes;
   const auto panel_at = [&](int p) { return weight + static_cast<std::size_t>(p) * t.panel_bytes; };
   auto fetched = static_cast<std::size_t>(ahead) / static_cast<std::size_t>(panels);
+  const std::size_t fetch = ahead == 0 ? 0 : float_steps * k_bytes / turns;
   alignas(64) float sums[streams * most_float_columns][16];
   __builtin_memset(sums, 0, sizeof sums[0] * static_cast<std::size_t>(panels * columns));
   for (std::int64_t k = 0; k < t.width; k += strip_width) {
@@ -163,10 +161,7 @@ KEDGE_INLINE void float_tile(const Task& t, std::int64_t panel, int panels, std:
         s.x_stride = t.x_stride;
         s.sums = sums + p * columns + c;
         s.sums_stride = columns;
-        for (int i = 0; i < streams; ++i)
-          s.next[i] = prefetch_at(t, panel_at(i < panels ? i : 0), fetched,
-                                  static_cast<std::size_t>(panels));
-        s.fetch = ahead == 0 ? 0 : float_steps * k_bytes / turns;
+        s.fetch = fetch_from(t, weight, panels, fetched, fetch);
         fetched += static_cast<std::size_t>(width) * k_bytes / turns;
         float_body_at<Format>(count, side,
                               std::make_integer_sequence<int, float_body_columns>{})(s);
